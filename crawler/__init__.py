@@ -1,0 +1,1 @@
+"""Crawl: from keywords to an inbox of original pictures. The only home of Scrapy."""

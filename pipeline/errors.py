@@ -1,0 +1,99 @@
+"""What can go wrong in the pipeline, named after what the caller does next.
+
+PipelineError
+├── WorkspaceUnusable   stop: the folder cannot be written; make room, or choose another
+├── CatalogTooNew       stop: a newer dreamcrawl made this catalog; upgrade
+├── CatalogBusy         retry: another process held the write lock for too long
+├── InboxUnusable       stop: the hand-off folder is damaged or still being written
+├── StoreCorrupt        stop: bytes do not have the digest they are filed under; run verify
+├── NotFound            ask again: no such item, dream, run or file
+├── SettingsInvalid     ask again: a setting has a value it cannot have
+└── UsageError          ask again: an argument means nothing here
+
+A picture that cannot be used is not an exception that travels: decoding raises `ImageRejected`, and ingest turns
+it into a rejection in its report.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a candidate picture was not fetched or not kept. The values are stored, so they never change meaning."""
+
+    # Not fetched.
+    ROBOTS = "robots"  # robots.txt closes the address, or could not be read (5xx)
+    ADDRESS_FORBIDDEN = "address_forbidden"  # not a public address, or a scheme or port that is not crawled
+    HTTP_CLIENT_ERROR = "http_4xx"
+    HTTP_SERVER_ERROR = "http_5xx"
+    DNS = "dns"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"  # refused, reset or cut short
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    UNREADABLE = "unreadable"  # a file of the user's that cannot be opened
+    # Fetched (in whole or in part), not kept.
+    EMPTY = "empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    NOT_AN_IMAGE = "not_an_image"
+    FORMAT_NOT_ALLOWED = "format_not_allowed"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may well succeed another day, so that a later run tries again."""
+        return self in _TRANSIENT
+
+
+_TRANSIENT = frozenset(
+    {Reason.HTTP_SERVER_ERROR, Reason.DNS, Reason.TLS, Reason.TIMEOUT, Reason.CONNECTION, Reason.UNREADABLE}
+)
+
+
+class PipelineError(Exception):
+    """Base of every error a caller of this package may see; its text is fit for a user."""
+
+
+class WorkspaceUnusable(PipelineError):
+    """The workspace cannot be created, read or written."""
+
+
+class CatalogTooNew(PipelineError):
+    """The catalog's schema was made by a newer version of dreamcrawl."""
+
+
+class CatalogBusy(PipelineError):
+    """Another process kept the catalog locked past the time limit."""
+
+
+class InboxUnusable(PipelineError):
+    """A hand-off folder is damaged, sealed already, or still being written by a living process."""
+
+
+class StoreCorrupt(PipelineError):
+    """A stored file does not have the digest it is filed under, or is missing."""
+
+
+class NotFound(PipelineError):
+    """There is no item, derivation, run or file of that name."""
+
+
+class SettingsInvalid(PipelineError):
+    """A setting has a value that it cannot have."""
+
+
+class UsageError(PipelineError):
+    """An argument means nothing here; the message offers what would."""
+
+
+class ImageRejected(PipelineError):
+    """These bytes are not a picture that can be kept; `reason` is the typed cause."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
