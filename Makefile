@@ -1,0 +1,56 @@
+# Two commands: `make demo` sets everything up and runs the main job; `make test` runs the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_ARGS ?=
+
+.PHONY: help install demo test check bench figures screenshot constraints clean
+
+help:
+	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
+	@echo "make test    run the tests (make test ARGS='-k ingest' for some)"
+	@echo "make check   ruff, mypy and the import contracts"
+	@echo "make bench   the benchmarks, each with a ratio against a named alternative"
+	@echo "make figures the contact sheet of the README"
+
+install: $(STAMP)
+
+# Made again when what is to be installed changes; otherwise this costs nothing.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"dreamcrawl needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.12 ...")'
+	@if command -v uv >/dev/null 2>&1; then \
+	  echo "Installing into $(VENV) with uv"; \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+	  echo "Installing into $(VENV) with pip: some minutes, 2.5 GB (uv, if installed, does it in a fraction)"; \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/dreamcrawl demo $(DEMO_ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)
+	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+figures: $(STAMP)
+	@$(BIN)/python tools/figures.py
+
+# Every version pinned, without the address of any package index.
+constraints:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --quiet -o constraints.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,42 @@
+"""The command line: one application, whose commands load what they need when they run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands import collect, dreams, gallery, networks, schedules
+
+app = typer.Typer(
+    name="dreamcrawl",
+    help="Collect pictures by keyword, keep each one once, dream on them, and prove how every dream was made.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (collect, dreams, gallery, networks, schedules):
+    module.register(app)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Collect pictures by keyword, keep each one once, dream on them, and prove how every dream was made."""
+    if version:
+        from flows.wiring import software_version
+
+        print(f"dreamcrawl {software_version()}")  # noqa: T201 - this is the output
+        raise typer.Exit
+
+
+def main() -> None:
+    """The `dreamcrawl` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

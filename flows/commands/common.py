@@ -1,0 +1,148 @@
+"""What every command shares: options, output, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from flows.wiring import Environment, load_environment
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", "-w", help="Folder that holds everything. Default: dreamcrawl-data here.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    INTERRUPTED = 130  # as shells say for Ctrl-C
+
+
+class ShownError(Exception):
+    """An error of this package whose text is fit for a user, with the exit code that it calls for."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def environment_for(workspace: Path | None, **overrides: Any) -> Environment:
+    """The settings with this command's options over them; `a__b` names the setting `a.b`."""
+    given = {name.replace("__", "."): value for name, value in overrides.items()}
+    given["workspace"] = str(workspace.expanduser().resolve()) if workspace is not None else None
+    return load_environment(given)
+
+
+def existing_environment(workspace: Path | None, **overrides: Any) -> Environment:
+    """The same, for commands that only read: there must be a catalog.
+
+    Raises:
+        ShownError: There is none yet.
+    """
+    environment = environment_for(workspace, **overrides)
+    if not environment.values.catalog_url and not environment.workspace.exists():
+        raise ShownError(
+            f"no catalog in {environment.workspace.root} yet; `dreamcrawl demo` or `dreamcrawl run` makes one, "
+            "or choose another folder with --workspace"
+        )
+    return environment
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - this is the output
+
+
+def output() -> Console:
+    """The console for results, on stdout; does not wrap long values when they go to a file or pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """A plain table on stdout; fetched text is shown as it is, never read as markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+    output().print(table)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which could otherwise drive the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def shows_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """A foreseeable error becomes one line on stderr and an exit code, never a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            fail("interrupted; nothing is lost: run the same command again to go on", ExitCode.INTERRUPTED)
+        except BrokenPipeError:
+            # The reader of our output has gone, as `| head` does; there is nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.DONE) from None
+        except ShownError as error:
+            fail(str(error), error.code)
+        except Exception as error:
+            code = _exit_code(error)
+            if code is None or os.environ.get("DREAMCRAWL_TRACEBACK"):
+                raise
+            fail(str(error), code)
+        raise AssertionError("fail() raises")
+
+    return wrapper
+
+
+def fail(message: str, code: ExitCode) -> None:
+    """End the command with one line on stderr."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"dreamcrawl: {printable(message)}", style="red" if code is not ExitCode.INTERRUPTED else "yellow", markup=False
+    )
+    raise typer.Exit(code)
+
+
+def _exit_code(error: Exception) -> ExitCode | None:
+    """The exit code of a foreseeable error; None for a fault of ours, which should show its traceback."""
+    # The error trees are looked up by name so that no stage is imported only to learn that it did not fail.
+    bases = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
+    usage = {("pipeline", "UsageError"), ("pipeline", "SettingsInvalid"), ("pipeline", "NotFound")}
+    usage |= {("crawler", "CrawlUsageError"), ("dream", "RecipeError")}
+    if bases & usage:
+        return ExitCode.USAGE
+    if bases & {("pipeline", "PipelineError"), ("crawler", "CrawlError"), ("dream", "DreamError")}:
+        return ExitCode.FAILED
+    return None

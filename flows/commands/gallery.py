@@ -1,0 +1,210 @@
+"""browse, items, runs, status, config: looking at what there is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import (
+    JsonOption,
+    WorkspaceOption,
+    environment_for,
+    existing_environment,
+    output,
+    print_json,
+    print_table,
+    shows_errors,
+)
+from flows.commands.dreams import parse_id
+from flows.wiring import Environment, open_catalog, open_store, software_version
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(browse)
+    app.command()(items)
+    app.command()(runs)
+    app.command()(status)
+    app.command()(config)
+
+
+@shows_errors
+def browse(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.", show_default="8700")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Serve the gallery on this machine until Ctrl-C."""
+    serve_gallery(existing_environment(workspace), host=host, port=port, open_browser=open_browser)
+
+
+def serve_gallery(environment: Environment, *, host: str | None, port: int | None, open_browser: bool) -> None:
+    """Serve the gallery of this workspace until Ctrl-C."""
+    import webbrowser
+
+    from pipeline.browse.app import create_app
+    from pipeline.browse.server import run_server
+
+    def on_ready(url: str) -> None:
+        output().print(f"The gallery is at {url}  (Ctrl-C ends it)", markup=False)
+        if open_browser:
+            webbrowser.open(url)
+
+    address = host or environment.values.browse.host
+    with open_catalog(environment) as catalog:
+        app = create_app(
+            catalog=catalog,
+            store=open_store(environment),
+            thumbnails=environment.workspace.thumbnails,
+            title=environment.workspace.root.name,
+            host=address,
+        )
+        run_server(app, host=address, port=environment.values.browse.port if port is None else port, on_ready=on_ready)
+
+
+@shows_errors
+def items(
+    keyword: Annotated[str | None, typer.Option("--keyword", "-k", help="Only those that matched it.")] = None,
+    source: Annotated[str | None, typer.Option("--source", "-s", help="Only those of this source.")] = None,
+    dreamed: Annotated[
+        bool | None, typer.Option("--dreamed/--not-dreamed", help="Only those with, or without, a dream.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")] = 100,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the pictures that were kept."""
+    from pipeline.catalog.values import ItemFilter
+
+    environment = existing_environment(workspace)
+    wanted = ItemFilter(keyword=keyword, source=source, dreamed=dreamed)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        found = uow.items.list(wanted, limit=limit)
+        total = uow.items.count(wanted)
+    if as_json:
+        print_json([{"public_id": f"i{item.id}", **asdict(item)} for item in found])
+        return
+    print_table(
+        ("item", "title", "size", "format", "licence", "near to"),
+        [
+            (
+                f"i{item.id}",
+                item.title,
+                f"{item.width}x{item.height}",
+                item.format,
+                item.license_id or "none declared",
+                f"i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "",
+            )
+            for item in found
+        ],
+    )
+    if total > len(found):
+        output().print(f"{len(found)} of {total}; more with --limit")
+
+
+@shows_errors
+def runs(
+    run: Annotated[str | None, typer.Argument(help="One run, such as r2.", metavar="[RUN]")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")] = 20,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was run, newest first; or show one run's funnel."""
+    from flows.funnel import Funnel
+    from pipeline.errors import NotFound
+
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        if run is None:
+            found = uow.runs.list(limit=limit)
+        else:
+            one = uow.runs.get(parse_id(run, "r"))
+            if one is None:
+                raise NotFound(f"there is no run {run}; `dreamcrawl runs` lists them")
+            found = [one]
+            rejections = uow.rejections.of_run(one.id)
+    if as_json:
+        rows = [{"public_id": f"r{row.id}", **asdict(row)} for row in found]
+        if run is not None:
+            rows[0]["rejections"] = [asdict(rejection) for rejection in rejections]
+        print_json(rows if run is None else rows[0])
+        return
+    print_table(
+        ("run", "kind", "status", "started", "keywords", "source", "accepted", "dreamed"),
+        [
+            (
+                f"r{row.id}",
+                row.kind,
+                row.status,
+                f"{row.started_at:%Y-%m-%d %H:%M}",
+                ", ".join(row.keywords),
+                row.source,
+                row.counters.get("accepted", 0),
+                row.counters.get("dreamed", 0),
+            )
+            for row in found
+        ],
+    )
+    if run is not None:
+        output().print()
+        print_table(("stage", "pictures", ""), Funnel.from_json(found[0].counters).rows())
+        if rejections:
+            output().print()
+            print_table(
+                ("not kept", "why", ""), [(row.image_url, row.reason, row.detail) for row in rejections[:limit]]
+            )
+
+
+@shows_errors
+def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Say what the workspace holds, and what waits to be done."""
+    from pipeline.inbox import pending_inboxes
+
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        counts = uow.counts()
+        latest = uow.runs.list(limit=1)
+        collections = uow.collections.list()
+    waiting = len(pending_inboxes(environment.workspace.inbox))
+    last = latest[0] if latest else None
+    if as_json:
+        print_json(
+            {
+                "workspace": str(environment.workspace.root),
+                "version": software_version(),
+                **asdict(counts),
+                "inboxes_waiting": waiting,
+                "schedules": len(collections),
+                "last_run": None if last is None else {"run": f"r{last.id}", "kind": last.kind, "status": last.status},
+            }
+        )
+        return
+    rows: list[tuple[str, object]] = [("workspace", environment.workspace.root)]
+    rows += [(name.replace("_", " "), value) for name, value in asdict(counts).items() if name != "bytes"]
+    rows += [("store", f"{counts.bytes / 1e6:.1f} MB"), ("inboxes waiting", waiting), ("schedules", len(collections))]
+    if last is not None:
+        rows.append(("last run", f"r{last.id} {last.kind}: {last.status}"))
+    print_table(("", ""), rows)
+    if waiting:
+        output().print("\nTake in what waits with: dreamcrawl ingest")
+
+
+@shows_errors
+def config(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Print every setting with its value and where it comes from."""
+    environment = environment_for(workspace)
+    rows = environment.settings.listing()
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    file = environment.settings.file or "none; dreamcrawl.toml here, or the file that DREAMCRAWL_CONFIG names"
+    output().print(f"settings file: {file}\n", markup=False, soft_wrap=True)
+    print_table(
+        ("setting", "value", "origin", "environment variable", "meaning"),
+        [(row.name, row.value, row.origin, row.environment, row.description) for row in rows],
+    )

@@ -1,0 +1,162 @@
+"""schedule add, list, remove, run, serve: named keyword collections on time."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.commands.collect import (
+    KeywordsArgument,
+    LimitOption,
+    NetworkOption,
+    PresetOption,
+    SourceOption,
+    check_source,
+    finish_run,
+    run_keyword_flow,
+)
+from flows.commands.common import (
+    ExitCode,
+    JsonOption,
+    ShownError,
+    WorkspaceOption,
+    environment_for,
+    existing_environment,
+    output,
+    print_json,
+    print_table,
+    shows_errors,
+)
+from flows.wiring import open_catalog
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the collection.", metavar="NAME")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    group = typer.Typer(help="Keyword collections that run on time.", no_args_is_help=True)
+    group.command("add")(add)
+    group.command("list")(list_schedules)
+    group.command("remove")(remove)
+    group.command("run")(run_now)
+    group.command("serve")(serve)
+    app.add_typer(group, name="schedule")
+
+
+@shows_errors
+def add(
+    name: NameArgument,
+    keywords: KeywordsArgument = None,
+    source: SourceOption = "",
+    cron: Annotated[str, typer.Option("--cron", help='When, such as "0 6 * * *" for six every morning.')] = "",
+    timezone: Annotated[str, typer.Option("--timezone", help="Time zone of --cron, such as Europe/Berlin.")] = "UTC",
+    limit: LimitOption = None,
+    preset: PresetOption = None,
+    network: NetworkOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Keep a collection under a name, with its schedule; each run fetches only what is new."""
+    from flows.look import chosen_look
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ShownError(
+            f"a name has letters, digits, dots, dashes and underscores, 64 at most; got {name!r}", ExitCode.USAGE
+        )
+    words = [word.strip() for word in keywords or [] if word.strip()]
+    if not words:
+        raise ShownError("give at least one keyword", ExitCode.USAGE)
+    environment = environment_for(workspace)
+    check_source(source)
+    _check_cron(cron, timezone)
+    look = chosen_look(environment, preset=preset, network=network)
+    with open_catalog(environment) as catalog, catalog.write() as uow:
+        if any(collection.name == name for collection in uow.collections.list()):
+            raise ShownError(f"there is a collection {name!r} already; remove it first, or take another name")
+        uow.collections.add(
+            name=name,
+            keywords=words,
+            source=source,
+            limit=limit or environment.values.crawl.limit,
+            preset=look.preset,
+            network=look.network,
+            cron=cron,
+            timezone=timezone,
+        )
+    output().print(f"{name} is kept. Run what is due with: dreamcrawl schedule serve", markup=False)
+
+
+@shows_errors
+def list_schedules(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the collections."""
+    with open_catalog(existing_environment(workspace)) as catalog, catalog.read() as uow:
+        found = uow.collections.list()
+    if as_json:
+        print_json([asdict(row) for row in found])
+        return
+    print_table(
+        ("name", "when", "time zone", "keywords", "source", "new at most", "look"),
+        [
+            (row.name, row.cron, row.timezone, ", ".join(row.keywords), row.source, row.limit, row.preset)
+            for row in found
+        ],
+    )
+
+
+@shows_errors
+def remove(name: NameArgument, workspace: WorkspaceOption = None) -> None:
+    """Forget a collection; its pictures stay."""
+    with open_catalog(existing_environment(workspace)) as catalog, catalog.write() as uow:
+        if not uow.collections.remove(name):
+            raise ShownError(f"there is no collection {name!r}; `dreamcrawl schedule list` names them", ExitCode.USAGE)
+    output().print(f"{name} is forgotten; its pictures stay", markup=False)
+
+
+@shows_errors
+def run_now(name: NameArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Run one collection now, as its schedule would."""
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        collection = uow.collections.get(name)
+    if collection is None:
+        raise ShownError(f"there is no collection {name!r}; `dreamcrawl schedule list` names them", ExitCode.USAGE)
+    started = time.monotonic()
+    result = run_keyword_flow(
+        environment,
+        keywords=list(collection.keywords),
+        source=collection.source,
+        limit=collection.limit,
+        preset=collection.preset,
+        network=collection.network,
+        dream_limit=None,
+        kind="schedule",
+        only_new=True,
+        collection=collection.name,
+        quiet=as_json,
+    )
+    finish_run(environment, result, seconds=time.monotonic() - started, as_json=as_json)
+
+
+@shows_errors
+def serve(workspace: WorkspaceOption = None) -> None:
+    """Run the collections when they are due, until Ctrl-C."""
+    from flows.deployments import serve_collections
+
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        found = uow.collections.list()
+    if not found:
+        raise ShownError("there is no collection yet; add one with: dreamcrawl schedule add NAME KEYWORD... --cron ...")
+    serve_collections(environment, found, say=lambda line: output().print(line, markup=False))
+
+
+def _check_cron(cron: str, timezone: str) -> None:
+    from flows.deployments import cron_error
+
+    if not cron:
+        raise ShownError('say when: --cron "0 6 * * *" is six every morning', ExitCode.USAGE)
+    if error := cron_error(cron, timezone):
+        raise ShownError(error, ExitCode.USAGE)

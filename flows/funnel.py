@@ -1,0 +1,193 @@
+"""The funnel of one run: how many pictures came how far, and why the others did not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Counts of one run; found = known + refused + failed + fetched.
+
+    Attributes:
+        found: Candidates that matched the keywords.
+        known: Of these, skipped because an earlier run had them.
+        refused: Not requested: robots.txt, or an address that may not be reached.
+        failed: Requested, without a usable answer.
+        fetched: Whose bytes were fetched.
+        recovered: Taken over from a crawl that was killed; fetched then.
+        accepted: New pictures; accepted + exact + near + rejected = fetched + recovered.
+        exact_duplicates: Same bytes or same pixels as a picture already there.
+        near_duplicates: New files that resemble a picture already there; kept and linked.
+        rejected: Could not be kept.
+        dreamed: Dreams made by this run.
+        already_dreamed: Dreams that an earlier run had made.
+        dream_failures: Pictures that could not be dreamed.
+        skipped: Pictures whose licence forbids adaptations.
+        verified: Dreams whose every digest holds.
+        verify_failures: Dreams with a digest that does not.
+        reasons: Reason -> how many, over refused, failed and rejected.
+        complete: Whether every stage came to its end.
+    """
+
+    found: int = 0
+    known: int = 0
+    refused: int = 0
+    failed: int = 0
+    fetched: int = 0
+    recovered: int = 0
+    accepted: int = 0
+    exact_duplicates: int = 0
+    near_duplicates: int = 0
+    rejected: int = 0
+    dreamed: int = 0
+    already_dreamed: int = 0
+    dream_failures: int = 0
+    skipped: int = 0
+    verified: int = 0
+    verify_failures: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    complete: bool = True
+
+    def with_crawl(self, report: CrawlReport) -> Self:
+        """This funnel and what the crawl did."""
+        warnings = report.warnings
+        if report.finished in {"deadline", "interrupted"}:
+            warnings = (*warnings, f"the crawl ended early ({report.finished}); run the same command again to go on")
+        return replace(
+            self,
+            found=self.found + report.found,
+            known=self.known + report.known,
+            refused=self.refused + report.refused,
+            failed=self.failed + report.failed,
+            fetched=self.fetched + report.fetched,
+            reasons=_sum(self.reasons, report.reasons),
+            warnings=(*self.warnings, *warnings),
+            complete=self.complete and report.finished in {"done", "limit"},
+        )
+
+    def with_recovered(self, report: IngestReport) -> Self:
+        """This funnel and what ingest took from the inbox of a crawl that was killed."""
+        return replace(self.with_ingest(report), recovered=self.recovered + report.fetched)
+
+    def with_ingest(self, report: IngestReport) -> Self:
+        """This funnel and what ingest did."""
+        return replace(
+            self,
+            accepted=self.accepted + report.accepted,
+            exact_duplicates=self.exact_duplicates + report.exact_duplicates,
+            near_duplicates=self.near_duplicates + report.near_duplicates,
+            rejected=self.rejected + report.rejected,
+            reasons=_sum(self.reasons, report.reasons),
+        )
+
+    def with_stylize(self, report: StylizeReport) -> Self:
+        """This funnel and what the dream stage did."""
+        return replace(
+            self,
+            dreamed=self.dreamed + report.made,
+            already_dreamed=self.already_dreamed + report.already,
+            dream_failures=self.dream_failures + len(report.failed),
+            skipped=self.skipped + len(report.skipped),
+            warnings=(*self.warnings, *(f"i{item}: {line}" for item, line in (*report.failed, *report.skipped))),
+            complete=self.complete and not report.failed,
+        )
+
+    def with_verify(self, report: VerifyReport) -> Self:
+        """This funnel and what verification found."""
+        dreams = [subject for subject in report.subjects if subject.startswith("d")]
+        failed = {subject for subject in report.failed_subjects if subject.startswith("d")}
+        broken = tuple(f"{check.subject}: {check.name} does not hold" for check in report.checks if not check.ok)
+        return replace(
+            self,
+            verified=self.verified + len(dreams) - len(failed),
+            verify_failures=self.verify_failures + len(failed),
+            warnings=(*self.warnings, *broken),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        values = asdict(self)
+        values["reasons"] = dict(self.reasons)
+        values["warnings"] = list(self.warnings)
+        return values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The funnel that `to_json` gave; unknown names are left out."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        known["warnings"] = tuple(known.get("warnings", ()))
+        return cls(**known)
+
+    def rows(self) -> list[tuple[str, int, str]]:
+        """(name, count, note) of each line to show, top to bottom."""
+        return [
+            *self.crawl_rows(),
+            *self.ingest_rows(),
+            (
+                "dreamed",
+                self.dreamed,
+                f"{self.already_dreamed} more were there already" if self.already_dreamed else "",
+            ),
+            ("verified", self.verified, "every digest holds" if not self.verify_failures else ""),
+        ]
+
+    def crawl_rows(self) -> list[tuple[str, int, str]]:
+        """The lines about the crawl."""
+        return [
+            ("found", self.found, "matched the keywords"),
+            ("  already known", self.known, "not fetched again"),
+            ("  refused", self.refused, _because(self.reasons, _REFUSED)),
+            ("  failed", self.failed, _because(self.reasons, _FAILED)),
+            (
+                "fetched",
+                self.fetched,
+                f"and {self.recovered} from a crawl that was cut short" if self.recovered else "",
+            ),
+        ]
+
+    def ingest_rows(self) -> list[tuple[str, int, str]]:
+        """The lines about ingest."""
+        return [
+            ("  accepted", self.accepted, "new pictures"),
+            ("  exact duplicates", self.exact_duplicates, "same bytes or same pixels; kept once"),
+            ("  near duplicates", self.near_duplicates, "kept, linked to the picture they resemble"),
+            ("  rejected", self.rejected, _because(self.reasons, _REJECTED)),
+        ]
+
+    def markdown(self) -> str:
+        """The funnel as a Markdown table, for the run report."""
+        lines = ["| stage | pictures | |", "| --- | ---: | --- |"]
+        lines += [f"| {name.strip()} | {count} | {note} |" for name, count, note in self.rows()]
+        lines += ["", *(f"- {warning}" for warning in self.warnings)]
+        return "\n".join(lines)
+
+
+_REFUSED = frozenset({"robots", "address_forbidden"})
+_FAILED = frozenset({"http_4xx", "http_5xx", "dns", "tls", "timeout", "connection", "too_many_redirects", "unreadable"})
+_REJECTED = frozenset(
+    {
+        "empty",
+        "too_many_bytes",
+        "too_many_pixels",
+        "too_small",
+        "not_an_image",
+        "format_not_allowed",
+        "truncated",
+        "corrupt",
+    }
+)
+
+
+def _because(reasons: Mapping[str, int], wanted: frozenset[str]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason in wanted)
+
+
+def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return dict(Counter(first) + Counter(second))

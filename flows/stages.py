@@ -1,0 +1,223 @@
+"""The stages as plain functions: what the commands call directly, and what the Prefect tasks wrap."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.funnel import Funnel
+from flows.progress import current_reporter
+from flows.wiring import Environment, crawl_request, image_limits, open_catalog, open_store, software_version
+from pipeline.errors import NotFound
+from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
+
+
+@contextlib.contextmanager
+def recorded_run(
+    environment: Environment,
+    kind: str,
+    *,
+    keywords: Sequence[str] = (),
+    source: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    flow_run_id: str | None = None,
+    collection: str | None = None,
+) -> Iterator[RecordedRun]:
+    """A row in the catalog that says what was asked and how it went, also when it goes wrong."""
+    from pipeline.catalog.processes import this_process
+
+    with open_catalog(environment) as catalog, catalog.write() as uow:
+        run_id = uow.runs.start(
+            kind,
+            keywords=list(keywords),
+            source=source,
+            parameters=dict(parameters or {}),
+            process=this_process(),
+            version=software_version(),
+            flow_run_id=flow_run_id,
+            collection=collection,
+        )
+    run = RecordedRun(environment, run_id)
+    try:
+        yield run
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            run.finish(status, error=str(error) or type(error).__name__)
+        raise
+    else:
+        funnel = run.funnel
+        run.finish("done" if funnel.complete and not funnel.verify_failures else "partial")
+
+
+class RecordedRun:
+    """A run in progress: its id, and the funnel so far, which is kept in the catalog after every stage."""
+
+    def __init__(self, environment: Environment, run_id: int) -> None:
+        self._environment = environment
+        self.id = run_id
+        self.funnel = Funnel()
+
+    def update(self, funnel: Funnel) -> None:
+        """Keep the funnel so far."""
+        self.funnel = funnel
+        with open_catalog(self._environment) as catalog, catalog.write() as uow:
+            uow.runs.update_counters(self.id, funnel.to_json())
+
+    def finish(self, status: str, *, error: str | None = None) -> None:
+        """Close the row."""
+        with open_catalog(self._environment) as catalog, catalog.write() as uow:
+            uow.runs.finish(self.id, status, self.funnel.to_json(), error=error)
+
+
+def crawl_stage(
+    environment: Environment, *, run_id: int, keywords: Sequence[str], source: str, limit: int, only_new: bool = False
+) -> CrawlReport:
+    """Crawl into a sealed inbox.
+
+    Raises:
+        CrawlError: The source is unknown, or answered nothing at all.
+    """
+    from crawler.run import CrawlProgress, crawl
+
+    request = crawl_request(environment, keywords=tuple(keywords), source=source, limit=limit, only_new=only_new)
+    reporter = current_reporter()
+
+    def on_progress(progress: CrawlProgress) -> None:
+        done = progress.fetched + (0 if only_new else progress.known)
+        reporter.step("crawl", min(done, limit), limit, f"{progress.pages} pages, {progress.found} found")
+
+    # Sorts by time, so that inboxes are ingested in the order they were made.
+    crawl_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{run_id}-{secrets.token_hex(3)}"
+    return crawl(
+        request,
+        inbox_parent=environment.workspace.inbox,
+        crawl_id=crawl_id,
+        about={"run_id": run_id},
+        catalog=environment.catalog_address,
+        on_progress=on_progress,
+    )
+
+
+def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
+    """Ingest every inbox that waits, those of killed crawls included.
+
+    Raises:
+        WorkspaceUnusable: The disk is full or read-only; what was not taken yet stays in the inbox.
+    """
+    from pipeline.ingest.ingest import ingest_inbox
+
+    from pipeline.inbox import pending_inboxes, recover
+
+    reporter = current_reporter()
+    total = IngestReport()
+    store = open_store(environment)
+    with open_catalog(environment) as catalog:
+        for path in pending_inboxes(environment.workspace.inbox):
+            recover(path)
+            report = ingest_inbox(
+                path,
+                catalog=catalog,
+                store=store,
+                run_id=run_id,
+                limits=image_limits(environment),
+                near_distance=environment.values.ingest.near_distance,
+                on_progress=lambda done, of: reporter.step("ingest", done, of),
+            )
+            total = add_ingest_reports(total, report)
+    return total
+
+
+def add_ingest_reports(first: IngestReport, second: IngestReport) -> IngestReport:
+    """The sum of two reports; items met by both are listed once."""
+    reasons = dict(first.reasons)
+    for reason, count in second.reasons.items():
+        reasons[reason] = reasons.get(reason, 0) + count
+    return IngestReport(
+        fetched=first.fetched + second.fetched,
+        accepted=first.accepted + second.accepted,
+        exact_duplicates=first.exact_duplicates + second.exact_duplicates,
+        near_duplicates=first.near_duplicates + second.near_duplicates,
+        known=first.known + second.known,
+        rejected=first.rejected + second.rejected,
+        reasons=reasons,
+        item_ids=tuple(dict.fromkeys((*first.item_ids, *second.item_ids))),
+        seconds=first.seconds + second.seconds,
+    )
+
+
+def dream_stage(
+    environment: Environment,
+    *,
+    run_id: int | None,
+    item_ids: Sequence[int],
+    preset: str,
+    network: str,
+    progress_from: int = 0,
+    progress_total: int | None = None,
+) -> StylizeReport:
+    """Dream on these items; what was dreamed before is found and not made again.
+
+    Args:
+        progress_from: How many pictures of this run earlier batches had.
+        progress_total: How many pictures the run has in all; default: these.
+
+    Raises:
+        DreamError: An unknown preset or network, or weights that cannot be had.
+    """
+    from pipeline.stylize import StylizeProgress, stylize_items
+
+    from flows.renderer import dream_renderer
+
+    renderer = dream_renderer(environment, preset=preset, network=network)
+    reporter = current_reporter()
+    total = progress_total if progress_total is not None else len(item_ids)
+
+    def on_progress(progress: StylizeProgress) -> None:
+        done = progress_from + progress.index + progress.fraction
+        reporter.step("dream", done, total, f"{preset} on i{progress.item_id}")
+
+    with open_catalog(environment) as catalog:
+        return stylize_items(
+            list(item_ids),
+            renderer=renderer,
+            catalog=catalog,
+            store=open_store(environment),
+            dreams_folder=environment.workspace.dreams,
+            run_id=run_id,
+            output_format=environment.values.dream.format,
+            on_progress=on_progress,
+        )
+
+
+def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> VerifyReport:
+    """Recompute every digest of these dreams and of their sources."""
+    from pipeline.provenance.verify import verify_derivation
+
+    reporter = current_reporter()
+    checks: list[Check] = []
+    store = open_store(environment)
+    with open_catalog(environment) as catalog:
+        for index, derivation_id in enumerate(derivation_ids, start=1):
+            report = verify_derivation(
+                derivation_id, catalog=catalog, store=store, dreams_folder=environment.workspace.dreams
+            )
+            checks.extend(report.checks)
+            reporter.step("verify", index, len(derivation_ids))
+    return VerifyReport(tuple(checks))
+
+
+def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
+    """These items, near duplicates left out, at most `limit` of them."""
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        found = []
+        for item_id in item_ids:
+            item = uow.items.get(item_id)
+            if item is None:
+                raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
+            if item.near_duplicate_of_id is None:
+                found.append(item_id)
+    return tuple(found if limit is None else found[:limit])

@@ -1,0 +1,225 @@
+"""Settings: defaults, then a TOML file, then the environment, then the command line; each value knows its origin.
+
+Read by `flows` only; everything else gets plain values.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import SettingsInvalid
+
+ENVIRONMENT_PREFIX = "DREAMCRAWL_"
+DEFAULT_FILE = "dreamcrawl.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CrawlSettings(_Section):
+    """How to crawl."""
+
+    limit: int = Field(50, ge=1, description="most pictures a run collects for its keywords")
+    deadline_seconds: float = Field(900.0, gt=0, description="a crawl is ended after this long; what it has is kept")
+    delay_seconds: float = Field(0.25, ge=0, description="least time between two requests to one public host")
+    concurrency_per_host: int = Field(4, ge=1, le=16, description="most requests at once to one host")
+    max_image_bytes: int = Field(32 * 2**20, ge=1024, description="larger files are refused")
+    max_pages: int = Field(500, ge=1, description="most pages followed on one site")
+    max_depth: int = Field(5, ge=0, description="most links between the start page and a page followed")
+
+
+class IngestSettings(_Section):
+    """What to keep."""
+
+    max_pixels: int = Field(50_000_000, ge=1, description="larger pictures are rejected before they are decoded")
+    min_side: int = Field(64, ge=1, description="pictures with a shorter side, in pixels, are rejected")
+    near_distance: int = Field(48, ge=0, le=128, description="bits of 256 that two near duplicates may differ in")
+
+
+class DreamSettings(_Section):
+    """How to dream."""
+
+    preset: str = Field("", description="look of a dream; empty: the default of `dreamcrawl presets`")
+    network: str = Field("efficientnet_lite0", description="network to dream with")
+    max_side: int = Field(768, ge=32, le=16384, description="larger pictures are dreamed at this longer side")
+    format: Literal["PNG", "JPEG"] = Field("PNG", description="file format of dreams")
+    offline: bool = Field(False, description="never fetch weights")
+
+
+class BrowseSettings(_Section):
+    """The gallery's address."""
+
+    host: str = Field("127.0.0.1", description="address the gallery listens on")
+    port: int = Field(8700, ge=0, le=65535, description="port the gallery listens on; 0: any free one")
+
+
+class PrefectSettings(_Section):
+    """Prefect's server."""
+
+    api_url: str = Field("", description="a Prefect server to use; empty: start one for the command")
+    startup_timeout_seconds: float = Field(240.0, gt=0, description="how long to wait for our own Prefect server")
+
+
+class SettingsModel(_Section):
+    """Every setting, validated."""
+
+    workspace: Path = Field(Path("dreamcrawl-data"), description="the folder that holds everything")
+    contact: str = Field("", description="e-mail or address of the operator, sent to every site crawled")
+    catalog_url: str = Field("", description="database address; empty: catalog.sqlite3 in the workspace")
+    crawl: CrawlSettings = CrawlSettings()
+    ingest: IngestSettings = IngestSettings()
+    dream: DreamSettings = DreamSettings()
+    browse: BrowseSettings = BrowseSettings()
+    prefect: PrefectSettings = PrefectSettings()
+
+
+@dataclass(frozen=True)
+class SettingValue:
+    """One setting as `dreamcrawl config` shows it.
+
+    Attributes:
+        name: Dotted, such as `crawl.limit`.
+        value: JSON value.
+        origin: `default`, `file <path>`, `environment <NAME>` or `command line`.
+        description: One line.
+        environment: The variable that sets it.
+    """
+
+    name: str
+    value: Any
+    origin: str
+    description: str
+    environment: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The validated values, and where each came from."""
+
+    values: SettingsModel
+    origins: Mapping[str, str]
+    file: Path | None
+
+    def listing(self) -> list[SettingValue]:
+        """Every setting with its value, origin and meaning, in a fixed order."""
+        rows = []
+        for name, field in _fields(SettingsModel):
+            value: Any = self.values
+            for part in name.split("."):
+                value = getattr(value, part)
+            shown = str(value) if isinstance(value, Path) else value
+            rows.append(
+                SettingValue(
+                    name, shown, self.origins.get(name, "default"), field.description or "", environment_name(name)
+                )
+            )
+        return rows
+
+
+def environment_name(setting: str) -> str:
+    """The environment variable of a dotted setting: `crawl.limit` -> `DREAMCRAWL_CRAWL_LIMIT`."""
+    return ENVIRONMENT_PREFIX + setting.replace(".", "_").upper()
+
+
+def load_settings(
+    *, environment: Mapping[str, str], folder: Path, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Settings from all four places, later ones over earlier ones.
+
+    Args:
+        environment: Usually `os.environ`. `DREAMCRAWL_CONFIG` names the TOML file.
+        folder: Where `dreamcrawl.toml` is looked for, and what a relative workspace starts from.
+        overrides: Dotted name -> value from the command line; None values are left out.
+
+    Raises:
+        SettingsInvalid: A file that cannot be read, an unknown name, or a value out of range.
+    """
+    layers: list[tuple[str, dict[str, Any]]] = []
+    file = _settings_file(environment, folder)
+    if file is not None:
+        layers.append((f"file {file}", _from_file(file)))
+    names = [name for name, _ in _fields(SettingsModel)]
+    for name in names:
+        variable = environment_name(name)
+        if environment.get(variable, "") != "":
+            layers.append((f"environment {variable}", {name: environment[variable]}))
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    layers.append(("command line", given))
+
+    flat: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, values in layers:
+        for name, value in values.items():
+            if name not in names:
+                raise SettingsInvalid(f"unknown setting {name!r} ({origin}){_nearest(name, names)}")
+            flat[name] = value
+            origins[name] = origin
+    try:
+        model = SettingsModel.model_validate(_nested(flat))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsInvalid(
+            f"setting {name} ({origins.get(name, 'default')}): {first['msg']}, got {first['input']!r}"
+        ) from error
+    base = file.parent if file is not None and origins.get("workspace", "").startswith("file ") else folder
+    workspace = (base / model.workspace.expanduser()).resolve()
+    return Settings(model.model_copy(update={"workspace": workspace}), origins, file)
+
+
+def _settings_file(environment: Mapping[str, str], folder: Path) -> Path | None:
+    if named := environment.get("DREAMCRAWL_CONFIG"):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsInvalid(f"DREAMCRAWL_CONFIG names {path}, which is not a file")
+        return path.resolve()
+    path = folder / DEFAULT_FILE
+    return path.resolve() if path.is_file() else None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(f"settings file {path}: {error}") from error
+    return dict(_flattened(data))
+
+
+def _flattened(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *sections, last = name.split(".")
+        target = nested
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[last] = value
+    return nested
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(names)}"

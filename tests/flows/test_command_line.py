@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def dreamcrawl(*arguments: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["networks", "--help"], ["--version"]])
+def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]):
+    code = (
+        f"import sys; sys.argv[1:] = {arguments!r}\n"
+        "from flows.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'scrapy', 'twisted', 'prefect', 'sqlalchemy', 'numpy', 'PIL', 'fastapi'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
+    (tmp_path / "dreamcrawl.toml").write_text("[crawl]\nlimit = 7\n")
+
+    done = dreamcrawl("config", "--json", "--workspace", str(tmp_path / "w"), cwd=tmp_path)
+
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["crawl.limit"]["value"] == 7
+    assert rows["crawl.limit"]["origin"].startswith("file ")
+    assert rows["workspace"]["origin"] == "command line"
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "cat", "--source", "webiste=http://127.0.0.1:1/"], 2, ["webiste", "website"]),
+        (["run", "cat", "--source", "website"], 2, ["NAME=ARGUMENT"]),
+        (["run", "cat"], 2, ["--source"]),
+        (["run", "--source", "folder=."], 2, ["keyword", "--all"]),
+        (["run", "cat", "--source", "folder=.", "--preset", "paper-singel"], 2, ["paper-singel", "paper-single"]),
+        (["run", "cat", "--source", "folder=.", "--network", "inception_v4"], 2, ["inception_v4", "inception_v3"]),
+        (["crawl", "--all", "--source", "folder=empty"], 1, ["empty", "no picture"]),
+        (["crawl", "--all", "--source", "folder=missing"], 1, ["missing"]),
+        (["crawl", "cat", "--source", "website=http://127.0.0.1:9/"], 1, ["127.0.0.1:9"]),
+        (["dream", "--item", "i1", "--file", "x.jpg"], 2, ["--item", "--file"]),
+        (["dream", "--file", "missing.jpg"], 1, ["missing.jpg"]),
+        (["dream", "--file", "empty.jpg"], 1, ["empty.jpg", "empty"]),
+        (["items"], 1, ["no catalog"]),
+        (["verify", "nowhere.png"], 2, ["nowhere.png"]),
+        (["replay", "x"], 2, ["d12"]),
+        (["schedule", "add", "a b", "cat", "--source", "folder=.", "--cron", "* * * * *"], 2, ["a b"]),
+        (["schedule", "add", "ab", "cat", "--source", "folder=.", "--cron", "every day"], 2, ["every day"]),
+        (["status", "--nonsense"], 2, ["nonsense"]),
+    ],
+)
+def test_a_wrong_argument_gets_one_clear_line_and_its_exit_code(tmp_path: Path, arguments, code, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.jpg").write_bytes(b"")
+
+    done = dreamcrawl(*arguments, cwd=tmp_path)
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    if code == 2 and "--nonsense" not in arguments:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_read_only_workspace_is_said_in_one_line(tmp_path: Path):
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way")
+
+    done = dreamcrawl("ingest", "--workspace", str(blocker / "w"), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
