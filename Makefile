@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_ARGS ?=
 
-.PHONY: help install demo test check bench figures screenshot constraints clean
+.PHONY: help install demo test check bench figures docs constraints clean
 
 help:
 	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks, each with a ratio against a named alternative"
 	@echo "make figures the contact sheet of the README"
+	@echo "make docs    docs/cli.md, from the commands' own help"
 
 install: $(STAMP)
 
@@ -47,6 +48,9 @@ bench: $(STAMP)
 
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py
+
+docs: $(STAMP)
+	@$(BIN)/python -m typer flows.cli utils docs --name dreamcrawl --title "Commands" --output docs/cli.md
 
 # Every version pinned, without the address of any package index.
 constraints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zoneinfo
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flows.prefect_environment import configure_prefect
 from flows.prefect_server import prefect_server
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 def cron_error(cron: str, timezone: str) -> str | None:
     """What is wrong with a schedule, in one line; None when nothing is."""
-    from prefect._vendor.croniter import croniter
+    from prefect.client.schemas.schedules import CronSchedule
+    from pydantic import ValidationError
 
     if timezone not in zoneinfo.available_timezones():
         return f"unknown time zone {timezone!r}; use a name such as UTC or Europe/Berlin"
-    if len(cron.split()) != 5 or not croniter.is_valid(cron):
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError:
         return f'{cron!r} is not a schedule of five fields (minute hour day month weekday), such as "0 6 * * *"'
     return None
 
@@ -48,13 +51,15 @@ def serve_collections(
             on_wait=lambda waited: reporter.step("prefect", waited, None, "s waiting for its server"),
         ) as api_url,
     ):
-        from prefect.deployments.runner import EntrypointType, RunnerDeployment
+        from prefect.deployments.runner import RunnerDeployment
         from prefect.flows import serve
         from prefect.schedules import Cron
+        from prefect.types.entrypoint import EntrypointType
 
         from flows.keyword_flow import keyword_flow
 
-        deployments: list[RunnerDeployment] = [
+        # Outside of an event loop `to_deployment` gives the deployment itself, not a coroutine for one.
+        deployments = [
             keyword_flow.to_deployment(
                 name=collection.name,
                 schedule=Cron(collection.cron, timezone=collection.timezone),
@@ -78,4 +83,6 @@ def serve_collections(
         for collection in collections:
             say(f"{collection.name}: {collection.cron} ({collection.timezone})")
         say(f"Serving {len(deployments)} collections through Prefect at {api_url}; Ctrl-C ends it")
-        serve(*deployments, pause_on_shutdown=False, print_starting_message=False, limit=1)
+        serve(
+            *cast("list[RunnerDeployment]", deployments), pause_on_shutdown=False, print_starting_message=False, limit=1
+        )

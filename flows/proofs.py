@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.provenance.replay import ReplayReport, replay_derivation
-from pipeline.provenance.verify import verify_all, verify_derivation, verify_file, verify_item
-
 from flows.progress import current_reporter
 from flows.renderer import DreamRenderer, renderer_for
 from flows.wiring import Environment, open_catalog, open_store
 from pipeline.errors import NotFound
+from pipeline.provenance.replay import ReplayReport, replay_derivation
+from pipeline.provenance.verify import verify_all, verify_derivation, verify_file, verify_item
 from pipeline.records import VerifyReport
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.wiring import Environment
 from pipeline.stylize import RendererIdentity, RgbImage
 
-from flows.wiring import Environment
-
 if TYPE_CHECKING:
-    from dream.networks import Network
+    from dream.networks.network import Network
     from dream.recipes import Recipe
 
 
@@ -65,7 +64,8 @@ def renderer_for(
         DreamError: The recipe or the network is not known to this version.
     """
     from dream.networks.cards import network_card
-    from dream.recipes import ENGINE_VERSION, Recipe
+    from dream.recipes import Recipe
+    from dream.render import ENGINE_VERSION
 
     recipe = Recipe.from_json(recipe_json)
     card = network_card(network)

@@ -6,12 +6,13 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flows.funnel import Funnel
 from flows.progress import current_reporter
 from flows.wiring import Environment, crawl_request, image_limits, open_catalog, open_store, software_version
-from pipeline.errors import NotFound
+from pipeline.errors import NotFound, UnreadableFile
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 
@@ -90,12 +91,10 @@ def crawl_stage(
         done = progress.fetched + (0 if only_new else progress.known)
         reporter.step("crawl", min(done, limit), limit, f"{progress.pages} pages, {progress.found} found")
 
-    # Sorts by time, so that inboxes are ingested in the order they were made.
-    crawl_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{run_id}-{secrets.token_hex(3)}"
     return crawl(
         request,
         inbox_parent=environment.workspace.inbox,
-        crawl_id=crawl_id,
+        crawl_id=_crawl_id(run_id),
         about={"run_id": run_id},
         catalog=environment.catalog_address,
         on_progress=on_progress,
@@ -108,9 +107,8 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
     Raises:
         WorkspaceUnusable: The disk is full or read-only; what was not taken yet stays in the inbox.
     """
-    from pipeline.ingest.ingest import ingest_inbox
-
     from pipeline.inbox import pending_inboxes, recover
+    from pipeline.ingest.ingest import ingest_inbox
 
     reporter = current_reporter()
     total = IngestReport()
@@ -129,6 +127,48 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
             )
             total = add_ingest_reports(total, report)
     return total
+
+
+def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> int:
+    """Take one file of the user's into the catalog; gives the id of its item, which may have been there already.
+
+    Raises:
+        UnreadableFile: There is no such file, or it is not a picture that can be kept.
+    """
+    from pipeline.inbox import InboxWriter
+    from pipeline.records import CrawlRecord, Outcome
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"{file} cannot be read: {error.strerror or error}") from error
+    path = file.resolve()
+    record = CrawlRecord(
+        outcome=Outcome.FETCHED,
+        source="folder",
+        source_argument=str(path.parent),
+        image_url=path.as_uri(),
+        page_url=path.parent.as_uri(),
+        found_at=datetime.now(UTC).isoformat(),
+        title=path.stem,
+    )
+    environment.workspace.prepare()
+    with InboxWriter.create(environment.workspace.inbox, crawl_id=_crawl_id(run_id), about={"run_id": run_id}) as inbox:
+        filed = inbox.add(record, data)
+        inbox.seal(CrawlReport(str(inbox.path), found=1, fetched=1, bytes_fetched=len(data)))
+    ingest_stage(environment, run_id=run_id)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        entry = uow.ledger.known([record.image_url]).get(record.image_url)
+        if entry is None or entry.item_id is None or entry.sha256 != filed.sha256:
+            reason = entry.reason if entry is not None else "unknown"
+            detail = uow.ledger.detail(record.image_url) or "no more is known"
+            raise UnreadableFile(f"{file} is not a picture that can be kept ({reason}): {detail}")
+        return entry.item_id
+
+
+def _crawl_id(run_id: int) -> str:
+    # Sorts by time, so that inboxes are ingested in the order they were made.
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{run_id}-{secrets.token_hex(3)}"
 
 
 def add_ingest_reports(first: IngestReport, second: IngestReport) -> IngestReport:
@@ -168,9 +208,8 @@ def dream_stage(
     Raises:
         DreamError: An unknown preset or network, or weights that cannot be had.
     """
-    from pipeline.stylize import StylizeProgress, stylize_items
-
     from flows.renderer import dream_renderer
+    from pipeline.stylize import StylizeProgress, stylize_items
 
     renderer = dream_renderer(environment, preset=preset, network=network)
     reporter = current_reporter()

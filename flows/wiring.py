@@ -17,7 +17,6 @@ from pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from crawler.run import CrawlRequest
     from pipeline.catalog.engine import Catalog
-
     from pipeline.images import ImageLimits
     from pipeline.settings import Settings, SettingsModel
     from pipeline.store import Store

@@ -7,6 +7,7 @@ PipelineError
 ├── InboxUnusable       stop: the hand-off folder is damaged or still being written
 ├── StoreCorrupt        stop: bytes do not have the digest they are filed under; run verify
 ├── NotFound            ask again: no such item, dream, run or file
+├── UnreadableFile      choose another: a file of the user's cannot be read, or is no picture that can be kept
 ├── SettingsInvalid     ask again: a setting has a value it cannot have
 └── UsageError          ask again: an argument means nothing here
 
@@ -25,6 +26,7 @@ class Reason(StrEnum):
     # Not fetched.
     ROBOTS = "robots"  # robots.txt closes the address, or could not be read (5xx)
     ADDRESS_FORBIDDEN = "address_forbidden"  # not a public address, or a scheme or port that is not crawled
+    TOO_MANY_REQUESTS = "too_many_requests"  # 429, or 503 with a wait longer than this crawl's time
     HTTP_CLIENT_ERROR = "http_4xx"
     HTTP_SERVER_ERROR = "http_5xx"
     DNS = "dns"
@@ -50,7 +52,15 @@ class Reason(StrEnum):
 
 
 _TRANSIENT = frozenset(
-    {Reason.HTTP_SERVER_ERROR, Reason.DNS, Reason.TLS, Reason.TIMEOUT, Reason.CONNECTION, Reason.UNREADABLE}
+    {
+        Reason.TOO_MANY_REQUESTS,
+        Reason.HTTP_SERVER_ERROR,
+        Reason.DNS,
+        Reason.TLS,
+        Reason.TIMEOUT,
+        Reason.CONNECTION,
+        Reason.UNREADABLE,
+    }
 )
 
 
@@ -80,6 +90,10 @@ class StoreCorrupt(PipelineError):
 
 class NotFound(PipelineError):
     """There is no item, derivation, run or file of that name."""
+
+
+class UnreadableFile(PipelineError):
+    """A file of the user's cannot be read, or is not a picture that can be kept."""
 
 
 class SettingsInvalid(PipelineError):

@@ -207,12 +207,14 @@ class StylizeReport:
         made: Derivations made now.
         already: Derivations found finished, and not made again.
         failed: (item id, one line) for each picture that could not be dreamed.
+        skipped: (item id, one line) for each picture whose licence forbids adaptations.
         derivation_ids: All of made and already, in the order of the items.
     """
 
     made: int = 0
     already: int = 0
     failed: tuple[tuple[int, str], ...] = ()
+    skipped: tuple[tuple[int, str], ...] = ()
     derivation_ids: tuple[int, ...] = ()
     seconds: float = 0.0
 

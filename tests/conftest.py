@@ -29,10 +29,18 @@ def _migrated_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "from flows.prefect_environment import configure_prefect\n"
         "from flows.prefect_server import prefect_server\n"
         "home = Path(sys.argv[1]); configure_prefect(home=home, startup_timeout_seconds=250)\n"
-        "with prefect_server(home=home, api_url='', services=False, timeout_seconds=250, on_wait=lambda s: None): pass\n"
+        "with prefect_server(home=home, api_url='', services=False, timeout_seconds=250, on_wait=print): pass\n"
     )
     root = Path(__file__).resolve().parents[1]
     subprocess.run([sys.executable, "-c", script, str(home)], cwd=root, check=True, timeout=280)
+    return home
+
+
+@pytest.fixture
+def prefect_home_again(_migrated_prefect_home: Path, tmp_path: Path) -> Path:
+    """A second one, for a test that compares two workspaces."""
+    home = tmp_path / "prefect-home-again"
+    shutil.copytree(_migrated_prefect_home, home)
     return home
 
 

@@ -59,12 +59,12 @@ def main() -> None:
                 started = time.monotonic()
                 rendering = render([source], preset(look, arguments.network), network)
                 _paste(sheet, rendering.images[0], row, column)
-                print(f"{name} {look}: {time.monotonic() - started:.1f} s", flush=True)  # noqa: T201 - a script's output
+                print(f"{name} {look}: {time.monotonic() - started:.1f} s", flush=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(arguments.out, quality=88, optimize=True)
     credits_path = arguments.out.with_suffix(".md")
     credits_path.write_text(_credits([facts[name] for name in files]), encoding="utf-8")
-    print(arguments.out)  # noqa: T201 - a script's output
+    print(arguments.out)
 
 
 def _photo(path: Path, width: int) -> np.ndarray:

@@ -285,7 +285,6 @@ def check_source(source: str) -> None:
         UsageError: It is not NAME=ARGUMENT, or there is no such source; the nearest are named.
     """
     from crawler.sources import find_source
-
     from flows.wiring import split_source
 
     if not source:

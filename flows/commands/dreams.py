@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
-from flows.wiring import Environment, image_limits, open_catalog, open_store
+from flows.wiring import Environment, open_catalog
 
 
 def register(app: typer.Typer) -> None:
@@ -54,11 +55,11 @@ def dream(
         raise ShownError("give --item or --file, not both", ExitCode.USAGE)
     environment = (environment_for if file else existing_environment)(workspace, dream__max_side=max_side)
     look = chosen_look(environment, preset=preset, network=network)
-    wanted = (parse_id(item, "i"),) if item else None
+    wanted: Sequence[int] = (parse_id(item, "i"),) if item else ()
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=asdict(look)) as record:
         if file:
-            wanted = (_ingest_file(environment, file, run_id=record.id),)
-        if wanted is None:
+            wanted = (stages.ingest_file_stage(environment, file.expanduser(), run_id=record.id),)
+        elif not item:
             with open_catalog(environment) as catalog, catalog.read() as uow:
                 every = uow.items.representative_ids()
             wanted = stages.items_to_dream(environment, item_ids=every, limit=limit)
@@ -156,7 +157,6 @@ def presets(network: NetworkOption = None, as_json: JsonOption = False, workspac
     """List the looks."""
     from dream.presets import DEFAULT_PRESET, describe, preset_names
     from dream.presets import preset as find_preset
-
     from flows.look import chosen_look
 
     environment = environment_for(workspace)
@@ -190,20 +190,6 @@ def parse_id(text: str, letter: str) -> int:
         kind = {"i": "item", "d": "dream", "r": "run"}[letter]
         raise ShownError(f"{text!r} is not the id of a {kind}; these look like {letter}12", ExitCode.USAGE)
     return int(digits)
-
-
-def _ingest_file(environment: Environment, file: Path, *, run_id: int) -> int:
-    from pipeline.ingest.single import ingest_file
-
-    with open_catalog(environment) as catalog:
-        return ingest_file(
-            file.expanduser(),
-            catalog=catalog,
-            store=open_store(environment),
-            run_id=run_id,
-            limits=image_limits(environment),
-            near_distance=environment.values.ingest.near_distance,
-        )
 
 
 def _derivations(environment: Environment, ids: tuple[int, ...]) -> list[dict[str, Any]]:

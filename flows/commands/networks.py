@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
+from flows.wiring import Environment
+
+if TYPE_CHECKING:
+    from dream.networks.cards import NetworkCard
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the network.", metavar="NETWORK")]
 
@@ -34,20 +38,31 @@ def register(app: typer.Typer) -> None:
 @shows_errors
 def list_networks(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List the networks, and whether their weights are here."""
-    from dream.networks.weights import has_weights
-
     from dream.networks.cards import NETWORKS
 
-    folder = environment_for(workspace).workspace.weights
-    rows = [{**asdict(card), "weights_here": has_weights(card.name, folder)} for card in NETWORKS.values()]
+    environment = environment_for(workspace)
+    rows = [
+        {
+            **asdict(card),
+            "default": card.name == environment.values.dream.network,
+            "weights_here": _are_here(card, environment),
+        }
+        for card in NETWORKS.values()
+    ]
     if as_json:
         print_json(rows)
         return
     print_table(
-        ("network", "weights", "licence", "about"),
+        ("network", "", "weights", "licence", "about"),
         [
-            (card.name, "here" if row["weights_here"] else "to fetch", card.license, card.description)
-            for card, row in zip(NETWORKS.values(), rows, strict=True)
+            (
+                row["name"],
+                "default" if row["default"] else "",
+                "here" if row["weights_here"] else "to fetch",
+                row["license"],
+                row["description"],
+            )
+            for row in rows
         ],
     )
 
@@ -55,42 +70,52 @@ def list_networks(workspace: WorkspaceOption = None, as_json: JsonOption = False
 @shows_errors
 def layers(name: NameArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Print every layer: how many convolutions, their names, shapes and parameters."""
-    from dream.networks.inventory import layer_inventory
-
-    from dream.networks import load_network
+    from dream.networks import load_network, network_layers
 
     environment = environment_for(workspace)
-    environment.workspace.prepare()
     network = load_network(name, weights_folder=environment.workspace.weights, offline=environment.values.dream.offline)
-    rows = layer_inventory(network)
+    rows = network_layers(network)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
     print_table(
-        ("layer", "kind", "output shape", "kernel", "stride", "parameters"),
-        [(row.name, row.kind, row.shape, row.kernel or "", row.stride, f"{row.parameters:,}") for row in rows],
+        ("layer", "kind", "output shape", "kernel", "stride", "padding", "sees", "parameters"),
+        [
+            (
+                row.name,
+                row.kind,
+                row.shape,
+                f"{row.kernel[0]}x{row.kernel[1]}" if row.kernel else "",
+                row.stride,
+                row.padding,
+                f"{row.receptive_field} px" if row.receptive_field else "",
+                f"{row.parameters:,}",
+            )
+            for row in rows
+        ],
     )
-    convolutions = sum("conv" in row.kind.lower() for row in rows)
+    convolutions = sum(row.kind.endswith("Conv2D") for row in rows)
     output().print(f"\n{convolutions} convolutions, {sum(row.parameters for row in rows):,} parameters")
 
 
 @shows_errors
 def fetch(name: NameArgument, workspace: WorkspaceOption = None) -> None:
     """Fetch a network's weights into the workspace, once, and check their digest."""
-    from dream.networks.weights import ensure_weights
-
+    from dream.networks.cards import network_card
+    from dream.networks.weights import find_weights
     from flows.progress import reporting
 
+    card = network_card(name)
     environment = environment_for(workspace)
     environment.workspace.prepare()
     with reporting() as reporter:
-        path = ensure_weights(
-            name,
+        path = find_weights(
+            card,
             weights_folder=environment.workspace.weights,
             offline=environment.values.dream.offline,
-            on_progress=lambda done, total: reporter.step("fetch", done, total, "bytes"),
+            on_progress=lambda here, of: reporter.step("fetch", here, of, "bytes"),
         )
-    output().print(f"{name}: {path}", markup=False, soft_wrap=True)
+    output().print(f"{card.name}: {path}", markup=False, soft_wrap=True)
 
 
 @shows_errors
@@ -100,9 +125,13 @@ def import_file(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take a network's weights from a file, after checking their digest."""
-    from dream.networks.weights import import_weights
+    from dream.networks import import_weights
 
     environment = environment_for(workspace)
     environment.workspace.prepare()
-    stored = import_weights(name, path.expanduser(), weights_folder=environment.workspace.weights)
+    stored = import_weights(name, path.expanduser(), environment.workspace.weights)
     output().print(f"{name}: {stored}", markup=False, soft_wrap=True)
+
+
+def _are_here(card: NetworkCard, environment: Environment) -> bool:
+    return card.weights_package is not None or (environment.workspace.weights / card.weights_file).is_file()

@@ -147,7 +147,7 @@ class SightingRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), index=True)
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)  # the run that met it first
-    blob_sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"))
+    blob_sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
     relation: Mapped[str] = mapped_column(String(16))  # first, same_bytes, same_pixels
     source: Mapped[str] = mapped_column(String(32), index=True)
     source_argument: Mapped[str]
@@ -189,6 +189,7 @@ class RunItemRow(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(String(16))  # accepted, exact_duplicate, near_duplicate, known
+    position: Mapped[int] = mapped_column(default=0)  # order in which the run met its items
 
 
 class FetchRow(Base):
@@ -229,6 +230,22 @@ class RejectionRow(Base):
     at: Mapped[datetime]
 
 
+class IngestProgressRow(Base):
+    """What ingest made of one record of an inbox, so that an ingest that was killed goes on where it stopped.
+
+    Written together with the rows that the record causes; deleted once the inbox is gone.
+    """
+
+    __tablename__ = "ingest_progress"
+
+    crawl_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of the record in its inbox, from 0
+    outcome: Mapped[str] = mapped_column(String(16))  # accepted, exact_duplicate, near_duplicate, known, rejected, ...
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("item.id"))
+    reason: Mapped[str | None] = mapped_column(String(32))
+    detail: Mapped[str | None]
+
+
 class DerivationRow(Base):
     """A dream: one item, one recipe, one network's weights; unique by `key`."""
 
@@ -244,11 +261,11 @@ class DerivationRow(Base):
     recipe: Mapped[dict[str, Any]]
     recipe_sha256: Mapped[str] = mapped_column(String(64))
     weights_sha256: Mapped[str] = mapped_column(String(64))
-    blob_sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"))
+    blob_sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
     pixel_sha256: Mapped[str] = mapped_column(String(64), index=True)
     width: Mapped[int]
     height: Mapped[int]
-    file_name: Mapped[str]  # of the copy for people in the workspace's dreams/ folder
+    file_name: Mapped[str] = mapped_column(index=True)  # of the copy for people in the workspace's dreams/ folder
     manifest: Mapped[dict[str, Any]]
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     seconds: Mapped[float]

@@ -32,7 +32,14 @@ def test_later_layers_win_and_each_value_names_its_origin(tmp_path: Path):
 
 def test_every_setting_can_be_set_by_the_variable_that_the_listing_names(tmp_path: Path):
     defaults = load_settings(environment={}, folder=tmp_path)
-    samples = {"crawl.concurrency_per_host": "7", "ingest.max_pixels": "7000", "dream.format": "JPEG", "ingest.near_distance": "7", "browse.host": "127.0.0.2", "dream.offline": "true"}
+    samples = {
+        "crawl.concurrency_per_host": "7",
+        "ingest.max_pixels": "7000",
+        "dream.format": "JPEG",
+        "ingest.near_distance": "7",
+        "browse.host": "127.0.0.2",
+        "dream.offline": "true",
+    }
 
     for row in defaults.listing():
         sample = samples.get(row.name, "2077" if isinstance(row.value, (int, float)) else "something")

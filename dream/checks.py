@@ -1,0 +1,94 @@
+"""Checks of single values of a recipe; each raises RecipeError in words fit for a user."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any
+
+from dream.errors import RecipeError, UnknownName
+
+
+def mapping(what: str, value: object) -> Mapping[str, Any]:
+    """The value, seen to be an object with named fields."""
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{what} must be an object with named fields, got {value!r}")
+    return value
+
+
+def sequence(name: str, value: object) -> tuple[Any, ...]:
+    """The value as a tuple, seen to be a list."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise RecipeError(f"{name} must be a list of whole numbers, got {value!r}")
+    return tuple(value)
+
+
+def only_known(kind: str, values: Mapping[str, Any], cls: type[Any]) -> None:
+    """Sees that every name is a field of the dataclass `cls`; the nearest names are offered."""
+    known = tuple(field.name for field in fields(cls))
+    for name in values:
+        if name not in known:
+            raise UnknownName(kind, str(name), known)
+
+
+def all_there(what: str, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Sees that none of the fields `names` is missing."""
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise RecipeError(f"{what} needs {' and '.join(missing)}; see docs/recipes.md#fields")
+
+
+def name_text(name: str, value: object) -> None:
+    """Sees that the value is a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise RecipeError(f"{name} must be a name, got {value!r}")
+
+
+def integer(name: str, value: object, *, least: int, most: int | None = None) -> None:
+    """Sees that the value is a whole number within bounds; true and false are none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RecipeError(f"{name} must be a whole number, got {value!r}")
+    if value < least or (most is not None and value > most):
+        bounds = f"{least} or more" if most is None else f"{least} to {most}"
+        raise RecipeError(f"{name} must be {bounds}, got {value}")
+
+
+def number(
+    owner: object,
+    field: str,
+    *,
+    where: str = "",
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> None:
+    """Checks a field and keeps it as a float, so that 1 and 1.0 have one digest."""
+    value = getattr(owner, field)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _finite(value):
+        raise RecipeError(f"{where}{field} must be a number, got {value!r}")
+    if (above is not None and value <= above) or (least is not None and value < least):
+        bound = f"more than {above:g}" if above is not None else f"{least:g} or more"
+        raise RecipeError(f"{where}{field} must be {bound}, got {value!r}")
+    if most is not None and value > most:
+        raise RecipeError(f"{where}{field} must be {most:g} or less, got {value!r}")
+    # Adding 0.0 turns -0.0 into 0.0, which is equal and must have the same digest.
+    object.__setattr__(owner, field, float(value) + 0.0)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def choice(owner: object, field: str, enum: type[StrEnum], *, where: str = "") -> None:
+    """Checks a field and keeps it as a member of its enumeration."""
+    value = getattr(owner, field)
+    try:
+        object.__setattr__(owner, field, enum(value))
+    except ValueError:
+        known = ", ".join(enum)
+        raise RecipeError(f"{where}{field} must be one of {known}; got {value!r}") from None

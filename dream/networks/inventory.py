@@ -1,0 +1,99 @@
+"""The layers of a network, as a list of them shows: names, kinds, shapes, windows, strides, receptive fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+if TYPE_CHECKING:
+    from dream.networks.network import Network
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer, as a list of layers shows it.
+
+    Attributes:
+        name: the name recipes use.
+        kind: the Keras class, such as Conv2D or Concatenate.
+        shape: of the activation, None for what depends on the picture: `(None, None, None, 96)`.
+        kernel: height and width of its window in pixels of its input; None where it has none.
+        stride: pixels of its input from one output to the next.
+        padding: `same`, `valid`, or empty where the layer has no window.
+        total_stride: pixels of the picture from one output to the next; None where all places are pooled.
+        receptive_field: side of the square of the picture that one output sees, in pixels; None likewise.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    shape: str
+    kernel: tuple[int, int] | None
+    stride: int
+    padding: str
+    total_stride: int | None
+    receptive_field: int | None
+    parameters: int
+
+
+def layer_inventory(network: Network) -> tuple[LayerInfo, ...]:
+    """Every layer of the network that an objective can name, in the order the network computes them."""
+    return network.layers
+
+
+def computing_layers(model: keras.Model) -> list[Any]:
+    """The layers that compute something: all but the input."""
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInfo]:
+    """Every layer but the input, in the order the model computes them, with the receptive field carried along.
+
+    Source: a window of k over inputs j pixels apart widens a receptive field of r to r + (k - 1) * j, and a stride
+    s spreads its outputs to j * s pixels; where branches meet, the widest counts.
+    """
+    seen: dict[str, tuple[int, int] | None] = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            seen[layer.name] = (1, 1)
+            continue
+        shape = tuple(layer.output.shape)
+        kernel, stride, padding = _window(layer)
+        view = _view([seen[parent] for parent in _parents(layer)], kernel, stride) if len(shape) == 4 else None
+        seen[layer.name] = view
+        yield LayerInfo(
+            name=names.get(layer.name, layer.name),
+            kind=type(layer).__name__,
+            channels=int(shape[-1]),
+            shape=str(shape),
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            receptive_field=view[0] if view else None,
+            total_stride=view[1] if view else None,
+            parameters=int(layer.count_params()),
+        )
+
+
+def _window(layer: Any) -> tuple[tuple[int, int] | None, int, str]:
+    kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if kernel is None:
+        return None, 1, ""
+    return (int(kernel[0]), int(kernel[1])), int(layer.strides[0]), str(layer.padding)
+
+
+def _view(inputs: list[tuple[int, int] | None], kernel: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
+    known = [view for view in inputs if view is not None]
+    if len(known) < len(inputs):
+        return None
+    field_side, spacing = max(view[0] for view in known), max(view[1] for view in known)
+    return field_side + (max(kernel or (1, 1)) - 1) * spacing, spacing * stride
+
+
+def _parents(layer: Any) -> list[str]:
+    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+    # Keras has no public way from a tensor to the layer it comes from.
+    return [tensor._keras_history.operation.name for tensor in inputs]

@@ -1,0 +1,308 @@
+"""Recipe: everything a person can decide about a dream, as plain data with a digest. No TensorFlow here.
+
+Two recipes with the same digest ask for the same picture. The network is not part of a recipe: layer names tie a
+recipe to one, and provenance records which weights were used beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from dream.checks import all_there, choice, integer, mapping, name_text, number, only_known, sequence
+from dream.errors import RecipeError, UnknownName
+
+RECIPE_VERSION = 1
+
+ENGINE_VERSION = 1
+"""Goes up when the same picture, recipe and weights would give other pixels."""
+
+_MOST_STEPS = 10_000
+_MOST_OCTAVES = 32
+_LARGEST_SIDE = 65_536
+_LARGEST_SEED = 2**63 - 1
+
+
+class Start(StrEnum):
+    """What the ascent begins from."""
+
+    IMAGE = "image"
+
+
+class Reduction(StrEnum):
+    """How a layer's activation becomes one number."""
+
+    MEAN = "mean"
+    MEAN_SQUARE = "mean_square"
+
+
+class ValueRange(StrEnum):
+    """The scale on which `step_size` counts: pixels from 0 to 1, or from -1 to 1 as InceptionV3 wants them."""
+
+    UNIT = "unit"
+    SYMMETRIC = "symmetric"
+
+
+class Normalization(StrEnum):
+    """What the gradient is divided by before a step, for each picture on its own."""
+
+    STD = "std"
+    MEAN_ABS = "mean_abs"
+    LAPLACIAN = "laplacian"
+
+
+class Clip(StrEnum):
+    """When pixels are clipped to their range: after each step, after each octave, or once at the end."""
+
+    STEP = "step"
+    OCTAVE = "octave"
+    END = "end"
+
+
+class Resampling(StrEnum):
+    """The filter between octaves; always with antialiasing."""
+
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    LANCZOS3 = "lanczos3"
+
+
+class Colors(StrEnum):
+    """What becomes of the dream's colours at the end.
+
+    `free` keeps them, `balanced` gives each channel the mean and spread it had in the source, and `source` keeps
+    only the dream's lightness and takes the colours of the source.
+    """
+
+    FREE = "free"
+    BALANCED = "balanced"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One summand of the objective: the activation of a layer, reduced to a number, times a weight.
+
+    Attributes:
+        layer: a layer name as `dreamcrawl networks layers` lists them.
+        channels: indexes of the channels that count; None for all.
+        weight: may be negative, to climb away from a feature; never 0.
+    """
+
+    layer: str
+    channels: tuple[int, ...] | None = None
+    reduction: Reduction = Reduction.MEAN_SQUARE
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        name_text("objective.layer", self.layer)
+        if self.channels is not None:
+            channels = sequence("objective.channels", self.channels)
+            if not channels or len(set(channels)) != len(channels):
+                raise RecipeError("objective.channels must name each channel once, or be null for all of them")
+            for channel in channels:
+                integer("objective.channels", channel, least=0)
+            object.__setattr__(self, "channels", channels)
+        choice(self, "reduction", Reduction, where="objective.")
+        number(self, "weight", where="objective.")
+        if self.weight == 0:
+            raise RecipeError("objective.weight must not be 0; leave the term out instead")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExponentOctaves:
+    """Octaves as the published recipes have them: the picture's size times scale to each of some powers.
+
+    Sizes are truncated to whole pixels; the result comes back to the picture's own size at the end.
+    """
+
+    scale: float = 1.3
+    exponents: tuple[int, ...] = (-2, -1, 0, 1, 2)
+
+    def __post_init__(self) -> None:
+        number(self, "scale", where="octaves.", above=1.0, most=4.0)
+        exponents = sequence("octaves.exponents", self.exponents)
+        if not 1 <= len(exponents) <= _MOST_OCTAVES:
+            raise RecipeError(f"octaves.exponents must be 1 to {_MOST_OCTAVES} whole numbers, got {len(exponents)}")
+        for exponent in exponents:
+            integer("octaves.exponents", exponent, least=-16, most=4)
+        object.__setattr__(self, "exponents", exponents)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedOctaves:
+    """Octaves planned from the picture's resolution, so that small and large pictures dream alike.
+
+    Attributes:
+        smallest_side: short side of the first octave, in pixels, or a little more.
+        scale: size of an octave over that of the one before.
+        working_side: a picture whose short side is below this is enlarged for dreaming, in pixels.
+        max_upscale: never enlarged by more than this.
+    """
+
+    smallest_side: int
+    scale: float
+    working_side: int = 1
+    max_upscale: float = 1.0
+
+    def __post_init__(self) -> None:
+        integer("octaves.smallest_side", self.smallest_side, least=16, most=_LARGEST_SIDE)
+        integer("octaves.working_side", self.working_side, least=1, most=_LARGEST_SIDE)
+        number(self, "scale", where="octaves.", above=1.0, most=4.0)
+        number(self, "max_upscale", where="octaves.", least=1.0, most=8.0)
+
+
+Octaves = ExponentOctaves | PlannedOctaves
+_OCTAVES: Mapping[str, type[ExponentOctaves | PlannedOctaves]] = {
+    "exponents": ExponentOctaves,
+    "planned": PlannedOctaves,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides a dream, apart from the picture and the network. See docs/recipes.md.
+
+    Attributes:
+        objective: what ascends; the terms are added up.
+        steps: ascent steps in the first, smallest octave.
+        final_steps: in the last, largest octave; those between are interpolated. None for `steps` everywhere.
+        step_size: how far a step goes, on the scale `value_range`, where the gradient has unit spread.
+        jitter: pixels; before each step the picture is rolled by at most so much each way, and back after it.
+        reinject_detail: give back to each octave the detail that the smaller ones could not hold.
+        strength: 0 is the source, 1 the whole dream, a blend between.
+        max_side: pixels; a larger picture is dreamt on at this size, and the change is enlarged onto it.
+    """
+
+    objective: tuple[Term, ...]
+    octaves: Octaves
+    steps: int
+    step_size: float
+    final_steps: int | None = None
+    value_range: ValueRange = ValueRange.UNIT
+    normalization: Normalization = Normalization.STD
+    jitter: int = 0
+    reinject_detail: bool = False
+    resampling: Resampling = Resampling.BILINEAR
+    clip: Clip = Clip.STEP
+    colors: Colors = Colors.FREE
+    strength: float = 1.0
+    seed: int = 0
+    max_side: int | None = None
+    start: Start = Start.IMAGE
+    version: int = RECIPE_VERSION
+
+    def __post_init__(self) -> None:
+        if self.version != RECIPE_VERSION:
+            raise RecipeError(f"recipe version {self.version!r} is not known here, expected {RECIPE_VERSION}; upgrade")
+        objective = tuple(self.objective)
+        if not objective or not all(isinstance(term, Term) for term in objective):
+            raise RecipeError("objective must hold at least one term, each with a layer")
+        object.__setattr__(self, "objective", objective)
+        if not isinstance(self.octaves, ExponentOctaves | PlannedOctaves):
+            raise RecipeError(f"octaves must be of kind {' or '.join(_OCTAVES)}")
+        integer("steps", self.steps, least=0, most=_MOST_STEPS)
+        if self.final_steps is not None:
+            integer("final_steps", self.final_steps, least=0, most=_MOST_STEPS)
+        if self.max_side is not None:
+            integer("max_side", self.max_side, least=16, most=_LARGEST_SIDE)
+        integer("jitter", self.jitter, least=0, most=_LARGEST_SIDE)
+        integer("seed", self.seed, least=0, most=_LARGEST_SEED)
+        number(self, "step_size", above=0.0, most=255.0)
+        number(self, "strength", least=0.0, most=1.0)
+        if not isinstance(self.reinject_detail, bool):
+            raise RecipeError(f"reinject_detail must be true or false, got {self.reinject_detail!r}")
+        for name, enum in _CHOICES.items():
+            choice(self, name, enum)
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """A copy with some fields replaced, checked like any recipe.
+
+        Raises:
+            RecipeError: a field does not exist (with the nearest names) or cannot have this value.
+        """
+        only_known("recipe field", changes, type(self))
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON values, every field present; `Recipe.from_json` gives back an equal recipe."""
+        kind = next(kind for kind, cls in _OCTAVES.items() if isinstance(self.octaves, cls))
+        data: dict[str, Any] = _plain(asdict(self))
+        data["octaves"] = {"kind": kind, **data["octaves"]}
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+        """The recipe that `data` describes; fields that are not there have their defaults.
+
+        Raises:
+            RecipeError: a field is missing, unknown (with the nearest names) or has a value it cannot have.
+        """
+        values = dict(mapping("a recipe", data))
+        only_known("recipe field", values, cls)
+        all_there("a recipe", values, ("objective", "octaves", "steps", "step_size"))
+        terms = values["objective"]
+        if not isinstance(terms, Sequence) or isinstance(terms, str):
+            raise RecipeError(f"objective must be a list of terms, got {terms!r}")
+        values["objective"] = tuple(_term(term) for term in terms)
+        values["octaves"] = _octaves(values["octaves"])
+        return cls(**values)
+
+    def canonical_json(self) -> str:
+        """One text for one recipe: keys sorted, no spaces, numbers as the shortest text that reads back the same."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    def digest(self) -> str:
+        """SHA-256 of `canonical_json()` in UTF-8, lower-case hex."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+_CHOICES: Mapping[str, type[StrEnum]] = {
+    "start": Start,
+    "value_range": ValueRange,
+    "normalization": Normalization,
+    "resampling": Resampling,
+    "clip": Clip,
+    "colors": Colors,
+}
+
+
+def _term(data: object) -> Term:
+    values = dict(mapping("a term of the objective", data))
+    only_known("field of an objective's term", values, Term)
+    all_there("a term of the objective", values, ("layer",))
+    channels = values.get("channels")
+    if channels is not None:
+        values["channels"] = sequence("objective.channels", channels)
+    return Term(**values)
+
+
+def _octaves(data: object) -> Octaves:
+    values = dict(mapping("octaves", data))
+    all_there("octaves", values, ("kind",))
+    kind = values.pop("kind")
+    if kind not in _OCTAVES:
+        raise UnknownName("kind of octaves", str(kind), _OCTAVES)
+    cls = _OCTAVES[kind]
+    only_known(f"field of {kind} octaves", values, cls)
+    if cls is PlannedOctaves:
+        all_there("planned octaves", values, ("smallest_side", "scale"))
+    if "exponents" in values:
+        values["exponents"] = sequence("octaves.exponents", values["exponents"])
+    return cls(**values)
+
+
+_T = TypeVar("_T")
+
+
+def _plain(value: _T) -> _T:
+    """Enumerations and tuples replaced by what JSON knows, all the way down."""
+    if isinstance(value, dict):
+        return cast("_T", {key: _plain(inner) for key, inner in value.items()})
+    if isinstance(value, tuple):
+        return cast("_T", [_plain(inner) for inner in value])
+    return cast("_T", value.value) if isinstance(value, StrEnum) else value

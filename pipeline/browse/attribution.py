@@ -1,0 +1,67 @@
+"""The line that credits a picture: title, author, source, licence; and, for a dream, that and how it was altered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.catalog.values import Derivation, Item, Sighting
+from pipeline.licenses import UNKNOWN, License, license_by_id
+from pipeline.provenance.sharing import public_url, web_address
+
+
+def license_of(item: Item) -> License:
+    """What the item's licence permits; an absent one is unknown."""
+    return license_by_id(item.license_id or UNKNOWN)
+
+
+def license_address(item: Item) -> str | None:
+    """Where the item's licence can be read; a web address or None."""
+    return license_of(item).url or web_address(item.license_url)
+
+
+def credit_original(item: Item, sightings: Sequence[Sighting]) -> str:
+    """The credit of an original, in the order that Creative Commons recommends (TASL)."""
+    title = f"\u201c{_one_line(item.title)}\u201d" if item.title else f"Untitled picture i{item.id}"
+    creator = f" by {_one_line(item.creator)}" if item.creator else ", creator unknown"
+    return f"{title}{creator}{_source(sightings)}, {_license(item)}."
+
+
+def credit_dream(item: Item, sightings: Sequence[Sighting], dream: Derivation) -> str:
+    """The credit of a dream: that it is altered, by what, and from which original."""
+    look = f"preset {dream.preset}, " if dream.preset else ""
+    original = credit_original(item, sightings).removesuffix(".")
+    return f"Altered with a neural network by dreamcrawl ({look}network {dream.network}); original: {original}."
+
+
+def permissions(license_: License) -> tuple[tuple[str, str], ...]:
+    """(question, answer) about what a licence lets one do with a dream."""
+    unknown = "unknown: keep it private"
+    adaptation = {True: "yes", False: "no: keep it private", None: unknown}[license_.permits_adaptation]
+    rows = [("May be shared altered", adaptation)]
+    if license_.permits_adaptation is not None:
+        rows += [
+            ("May be sold", "yes" if license_.permits_commercial_use else "no"),
+            ("Credit is needed", "yes" if license_.requires_attribution else "no"),
+            ("A dream must carry the same licence", "yes" if license_.share_alike else "no"),
+        ]
+    return tuple(rows)
+
+
+def _source(sightings: Sequence[Sighting]) -> str:
+    if not sightings:
+        return ""
+    first = next((each for each in sightings if each.relation == "first"), sightings[0])
+    where = web_address(first.page_url) or web_address(first.image_url)
+    # Nobody needs to know in which folder of whose computer a picture lay.
+    return f", {public_url(where)}" if where else f", {public_url(first.image_url)}"
+
+
+def _license(item: Item) -> str:
+    license_ = license_of(item)
+    address = license_address(item)
+    name = license_.name if license_.id != UNKNOWN else "licence unknown"
+    return f"{name} ({address})" if address else name
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

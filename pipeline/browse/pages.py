@@ -1,0 +1,137 @@
+"""The pages: each reads, turns what was read into views, and fills a template."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from pipeline.browse import attribution, readers, views
+from pipeline.browse.rendering import Render
+from pipeline.browse.state import View, read_id, read_view
+from pipeline.catalog.engine import Catalog
+
+_METHODS = ["GET", "HEAD"]
+# The large picture of an item's page, in CSS pixels.
+_STAGE_WIDTH, _STAGE_HEIGHT = 1120, 720
+_MOST_ENLARGED = 2.5
+
+
+class Pages:
+    """The pages of one catalog's gallery."""
+
+    def __init__(self, catalog: Catalog, render: Render) -> None:
+        self._catalog = catalog
+        self._render = render
+
+    def router(self) -> APIRouter:
+        """The routes of every page."""
+        router = APIRouter()
+        router.add_api_route("/", self.gallery, methods=_METHODS)
+        router.add_api_route("/items/{item_id}", self.item, methods=_METHODS)
+        router.add_api_route("/dreams/{dream_id}", self.dream, methods=_METHODS)
+        router.add_api_route("/runs", self.runs, methods=_METHODS)
+        router.add_api_route("/runs/{run_id}", self.run, methods=_METHODS)
+        return router
+
+    def gallery(self, request: Request) -> Response:
+        """The grid of pictures."""
+        view = read_view(request.query_params)
+        read = readers.read_gallery(self._catalog, view)
+        page = read.page
+        return self._render(
+            "gallery.html",
+            view=view,
+            page=page,
+            facets=read.facets,
+            range=views.range_text(page),
+            menus=views.menus(view, read.facets),
+            sort_menu=views.sort_menu(view),
+            chips=views.chips(view),
+            clear_url=View(sort=view.sort, per_page=view.per_page).url(),
+            first_url=view.at().url() if view.after or view.before else None,
+            previous_url=view.at(before=page.previous).url() if page.previous else None,
+            next_url=view.at(after=page.next).url() if page.next else None,
+            near_url=view.with_filter(near_duplicates=not view.wanted.near_duplicates).url(),
+        )
+
+    def item(self, request: Request, item_id: str) -> Response:
+        """One picture and its dreams."""
+        view = read_view(request.query_params)
+        asked = request.query_params.get("dream", "")
+        read = readers.read_item(
+            self._catalog, read_id(item_id, "i"), view, dream_id=read_id(asked, "d") if asked else None
+        )
+        item, dream = read.item, read.shown
+        frame = dream or item
+        license_ = attribution.license_of(item)
+        around = view.at()
+        return self._render(
+            "item.html",
+            view=view,
+            read=read,
+            item=item,
+            dream=dream,
+            stage=views.staged(
+                frame.width,
+                frame.height,
+                most_width=_STAGE_WIDTH,
+                most_height=_STAGE_HEIGHT,
+                most_enlarged=_MOST_ENLARGED,
+            ),
+            alt=_alt(read),
+            license=license_,
+            license_url=attribution.license_address(item),
+            permissions=attribution.permissions(license_),
+            credit=attribution.credit_original(item, read.sightings),
+            dream_credit=attribution.credit_dream(item, read.sightings, dream) if dream else None,
+            recipe_rows=views.flat_rows(dream.recipe) if dream else (),
+            manifest=dream.manifest if dream else None,
+            octaves=views.sizes_text(_rendered(dream.manifest, "octave_sizes")) if dream else "",
+            versions=_rendered(dream.manifest, "versions") if dream else None,
+            device=_rendered(dream.manifest, "device") if dream else None,
+            back_url=view.url(),
+            previous_url=around.url(f"/items/i{read.previous}") if read.previous else None,
+            next_url=around.url(f"/items/i{read.next}") if read.next else None,
+        )
+
+    def dream(self, dream_id: str) -> Response:
+        """The picture's page, with this dream chosen."""
+        dream = readers.read_dream(self._catalog, read_id(dream_id, "d"))
+        return RedirectResponse(f"/items/i{dream.item_id}?dream=d{dream.id}", status_code=302)
+
+    def runs(self, request: Request) -> Response:
+        """What was run."""
+        before = request.query_params.get("before", "")
+        read = readers.read_runs(self._catalog, before=read_id(before, "r") if before else None)
+        return self._render("runs.html", read=read, first=not before)
+
+    def run(self, request: Request, run_id: str) -> Response:
+        """One run and its funnel."""
+        reason = request.query_params.get("reason", "")[:64] or None
+        after = request.query_params.get("after", "")
+        number = read_id(run_id, "r")
+        read = readers.read_run(self._catalog, number, reason=reason, after=read_id(after, "") if after else None)
+        warnings = read.run.counters.get("warnings", [])
+        return self._render(
+            "run.html",
+            read=read,
+            run=read.run,
+            bars=views.funnel(read.run.counters, read.breakdown),
+            parameters=views.flat_rows(dict(read.run.parameters)),
+            warnings=[str(each) for each in warnings] if isinstance(warnings, list | tuple) else [],
+            all_url=View().with_filter(run_id=number, near_duplicates=True).url(),
+            view=View().with_filter(run_id=number, near_duplicates=True),
+            first=not after,
+        )
+
+
+def _alt(read: readers.ItemRead) -> str:
+    """What the picture shows, as the page it was found on says it."""
+    said = next((each.alt for each in read.sightings if each.alt), None)
+    return said or read.item.title or f"picture i{read.item.id}"
+
+
+def _rendered(manifest: object, name: str) -> object:
+    """One fact of the rendering; None where the manifest has it not."""
+    render = manifest.get("render") if isinstance(manifest, dict) else None
+    return render.get(name) if isinstance(render, dict) else None

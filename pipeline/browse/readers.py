@@ -1,0 +1,161 @@
+"""What each page and its JSON twin show, read from the catalog in one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.browse.state import View
+from pipeline.catalog import queries
+from pipeline.catalog.engine import Catalog
+from pipeline.catalog.gallery_values import Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
+from pipeline.catalog.values import Blob, Derivation, Item, ItemKeyword, Rejection, Run, Sighting
+from pipeline.errors import NotFound
+
+RUNS_PER_PAGE = 30
+REJECTIONS_PER_PAGE = 50
+TILES_OF_RUN = 24
+MOST_SIGHTINGS = 200
+
+
+@dataclass(frozen=True)
+class GalleryRead:
+    """One page of pictures."""
+
+    page: GalleryPage
+    facets: Facets
+
+
+@dataclass(frozen=True)
+class ItemRead:
+    """One picture with all that is known of it.
+
+    Attributes:
+        dreams: Newest first.
+        shown: The dream to compare with; None when there is none.
+        group: The representative and what is near to it; a single tile when nothing is.
+        previous: The item before it in the gallery it was opened from.
+        next: The item after it there.
+    """
+
+    item: Item
+    blob: Blob | None
+    keywords: Sequence[ItemKeyword]
+    sightings: Sequence[Sighting]
+    more_sightings: int
+    dreams: tuple[Derivation, ...]
+    shown: Derivation | None
+    group: tuple[Tile, ...]
+    previous: int | None
+    next: int | None
+
+
+@dataclass(frozen=True)
+class RunsRead:
+    """A page of runs, newest first; `older` is the id to go on before."""
+
+    runs: tuple[Run, ...]
+    older: int | None
+
+
+@dataclass(frozen=True)
+class RunRead:
+    """One run; `next_rejection` is the id to go on after, and `reason` what the rejections are narrowed to."""
+
+    run: Run
+    breakdown: RunBreakdown
+    tiles: tuple[Tile, ...]
+    met: int
+    rejections: tuple[Rejection, ...]
+    reason: str | None
+    next_rejection: int | None
+
+
+def read_gallery(catalog: Catalog, view: View) -> GalleryRead:
+    """The page that a view asks for."""
+    with catalog.read() as uow:
+        page = queries.gallery_page(
+            uow.session, view.wanted, sort=view.sort, limit=view.per_page, after=view.after, before=view.before
+        )
+        return GalleryRead(page, queries.facets(uow.session, view.wanted))
+
+
+def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | None = None) -> ItemRead:
+    """An item, its dream `dream_id` or else the newest one, and its neighbours in a view.
+
+    Raises:
+        NotFound: There is no such item, or it has no such dream.
+    """
+    with catalog.read() as uow:
+        item = uow.items.get(item_id)
+        if item is None:
+            raise NotFound(f"there is no picture i{item_id}")
+        dreams = tuple(reversed(uow.derivations.of_item(item_id)))
+        # A gallery of one preset shows that preset's dreams, and so does the page behind each of its pictures.
+        preset = view.wanted.preset
+        preferred = next((each for each in dreams if preset is not None and each.preset == preset), None)
+        shown = preferred or (dreams[0] if dreams else None)
+        if dream_id is not None:
+            shown = next((each for each in dreams if each.id == dream_id), None)
+            if shown is None:
+                raise NotFound(f"the picture i{item_id} has no dream d{dream_id}")
+        sightings = uow.sightings.of_item(item_id)
+        previous, following = queries.neighbours(uow.session, view.wanted, item_id, sort=view.sort)
+        return ItemRead(
+            item=item,
+            blob=uow.blobs.get(item.blob_sha256),
+            keywords=uow.items.keywords(item_id),
+            sightings=sightings[:MOST_SIGHTINGS],
+            more_sightings=max(0, len(sightings) - MOST_SIGHTINGS),
+            dreams=dreams,
+            shown=shown,
+            group=queries.near_group(uow.session, item_id),
+            previous=previous,
+            next=following,
+        )
+
+
+def read_dream(catalog: Catalog, dream_id: int) -> Derivation:
+    """One dream.
+
+    Raises:
+        NotFound: There is no such dream.
+    """
+    with catalog.read() as uow:
+        dream = uow.derivations.get(dream_id)
+    if dream is None:
+        raise NotFound(f"there is no dream d{dream_id}")
+    return dream
+
+
+def read_runs(catalog: Catalog, *, before: int | None = None) -> RunsRead:
+    """The newest runs, or the newest of those older than `before`."""
+    with catalog.read() as uow:
+        ids = queries.run_ids(uow.session, before=before, limit=RUNS_PER_PAGE + 1)
+        runs = tuple(run for run_id in ids[:RUNS_PER_PAGE] if (run := uow.runs.get(run_id)) is not None)
+    return RunsRead(runs, runs[-1].id if len(ids) > RUNS_PER_PAGE else None)
+
+
+def read_run(catalog: Catalog, run_id: int, *, reason: str | None = None, after: int | None = None) -> RunRead:
+    """One run; its rejections for one reason, where given, and after a rejection's id.
+
+    Raises:
+        NotFound: There is no such run.
+    """
+    met = GalleryFilter(run_id=run_id, near_duplicates=True)
+    with catalog.read() as uow:
+        run = uow.runs.get(run_id)
+        if run is None:
+            raise NotFound(f"there is no run r{run_id}")
+        page = queries.gallery_page(uow.session, met, limit=TILES_OF_RUN)
+        lines = queries.rejections(uow.session, run_id, reason=reason, after=after, limit=REJECTIONS_PER_PAGE + 1)
+        shown = lines[:REJECTIONS_PER_PAGE]
+        return RunRead(
+            run=run,
+            breakdown=queries.run_breakdown(uow.session, run_id),
+            tiles=page.tiles,
+            met=page.total.number,
+            rejections=shown,
+            reason=reason,
+            next_rejection=shown[-1].id if len(lines) > len(shown) else None,
+        )

@@ -1,0 +1,190 @@
+"""Opens the catalog: SQLite by default, PostgreSQL by address; brings its schema up to date; gives units of work.
+
+Writers take the lock when they begin, so that what they read cannot change before they write; readers see one moment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from pipeline.catalog.failures import translated
+from pipeline.catalog.schema import bring_up_to_date
+from pipeline.catalog.unit_of_work import UnitOfWork
+from pipeline.errors import NotFound, SettingsInvalid, WorkspaceUnusable
+
+BUSY_TIMEOUT_SECONDS = 30.0
+_MODE = "dreamcrawl_mode"  # execution option that tells the begin hook what a transaction is for
+_WRITE, _READ = "write", "read"
+_ADVISORY_LOCK = 0x647265616D  # "dream": the one writers of a PostgreSQL catalog take
+# Readers of the gallery come from a pool of forty threads.
+_POOL_SIZE, _POOL_OVERFLOW = 5, 40
+
+
+class Catalog:
+    """An open catalog. Threads may share it; each unit of work belongs to one thread."""
+
+    def __init__(self, engine: Engine, *, place: str) -> None:
+        self._engine = engine
+        self._writers = engine.execution_options(**{_MODE: _WRITE})
+        self._readers = (
+            engine.execution_options(**{_MODE: _READ})
+            if engine.dialect.name == "sqlite"
+            else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        )
+        self.place = place
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """A unit of work that holds the write lock, commits when its block ends, and rolls back when it raises.
+
+        Raises:
+            CatalogBusy: Another process kept the lock for 30 seconds.
+            WorkspaceUnusable: The disk is full or the catalog read-only; nothing was changed.
+        """
+        with translated(self.place), Session(self._writers, expire_on_commit=False) as session, session.begin():
+            session.connection()  # takes the lock now, not at the first statement
+            yield UnitOfWork(session)
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A unit of work that sees one moment of the catalog and cannot write.
+
+        Raises:
+            WorkspaceUnusable: The catalog cannot be read.
+        """
+        with translated(self.place), Session(self._readers, expire_on_commit=False) as session, session.begin():
+            yield UnitOfWork(session)
+
+    def close(self) -> None:
+        """Let go of every connection; SQLite first refreshes what its planner knows."""
+        if self._engine.dialect.name == "sqlite":
+            with suppress(DBAPIError, sqlite3.Error), self._engine.connect() as connection:
+                cursor = connection.connection.cursor()  # below SQLAlchemy, so that no transaction is begun
+                cursor.execute("PRAGMA query_only = OFF")
+                cursor.execute("PRAGMA optimize")
+                cursor.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
+    """The catalog at a path or database URL, its schema brought up to date.
+
+    create: Make it when it is missing.
+
+    Raises:
+        NotFound: It is missing and `create` is off.
+        CatalogTooNew: A newer dreamcrawl made it.
+        CatalogBusy: Another process keeps it locked.
+        WorkspaceUnusable: It cannot be opened or written, or is no catalog.
+        SettingsInvalid: The URL names no database that is supported.
+    """
+    url = catalog_url(url_or_path)
+    path = sqlite_path(url)
+    place = str(path) if path is not None else url.render_as_string(hide_password=True)
+    if path is not None and not path.exists():
+        if not create:
+            raise NotFound(f"there is no catalog {path}; a first `dreamcrawl run` or `dreamcrawl demo` makes one")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceUnusable(
+                f"the folder {path.parent} cannot be made: {error.strerror or error}; choose another workspace"
+            ) from error
+    engine = make_engine(url)
+    try:
+        with translated(place):
+            bring_up_to_date(engine, path=path, place=place)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Catalog(engine, place=place)
+
+
+def catalog_url(url_or_path: str | Path) -> URL:
+    """A path or address as a SQLAlchemy URL with its driver.
+
+    Raises:
+        SettingsInvalid: Not an address, or of a database that is not supported.
+    """
+    if isinstance(url_or_path, Path) or "://" not in url_or_path:
+        return URL.create("sqlite+pysqlite", database=str(Path(url_or_path).absolute()))
+    try:
+        url = make_url(url_or_path)
+    except Exception as error:
+        raise SettingsInvalid("the catalog's address is not a database URL; see docs/scaling.md") from error
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if not url.database or ":memory:" in url.database or url.database.startswith("file:"):
+            raise SettingsInvalid("a SQLite catalog is a file: give its path, or sqlite:///path/to/catalog.sqlite3")
+        return URL.create("sqlite+pysqlite", database=str(Path(url.database).absolute()))
+    if backend != "postgresql":
+        raise SettingsInvalid(f"catalogs are kept in SQLite or PostgreSQL, not in {backend!r}")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for another database."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine for the catalog, with its transactions as this module promises; nothing is opened yet.
+
+    Raises:
+        SettingsInvalid: The database's driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(
+            url,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            # None: the driver leaves transactions to the begin hook below.
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        engine = create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW)
+    except (ImportError, NoSuchModuleError) as error:
+        raise SettingsInvalid(f"no driver for {url.drivername} is installed; install dreamcrawl[postgres]") from error
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # In WAL mode NORMAL can lose the last commits to a power cut, but never damages the catalog.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(_MODE)
+    if mode is not None:
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if mode == _WRITE else 'ON'}")
+    # IMMEDIATE: a transaction that reads first and writes later could otherwise fail at its first write.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == _WRITE else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get(_MODE) != _WRITE:
+        return
+    # One writer at a time, as on SQLite: near duplicates are found by looking at all that is there.
+    connection.execute(text(f"SET LOCAL lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

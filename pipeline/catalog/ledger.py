@@ -1,0 +1,119 @@
+"""The ledger: which addresses were tried before, so that no picture is fetched twice.
+
+It is all that a crawl sees of the catalog. Light to import: SQLAlchemy is loaded when a ledger of an existing
+catalog is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pipeline.errors import NotFound, Reason
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.catalog.engine import Catalog
+
+MAX_ATTEMPTS = 5
+"""An address that failed this often is left alone, whatever the reason."""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What came of an address.
+
+    Attributes:
+        state: kept, rejected, refused or failed.
+        reason: Why it was not kept, or None.
+        item_id: The item its bytes belong to, for kept.
+        sha256: Digest of the bytes last fetched, or None.
+        etag: As the server sent it; for a file of the user's, its size and modification time.
+        attempts: How often it was tried.
+    """
+
+    image_url: str
+    state: str
+    reason: Reason | None
+    item_id: int | None
+    sha256: str | None
+    etag: str | None
+    last_modified: str | None
+    attempts: int
+
+    @property
+    def fetch_again(self) -> bool:
+        """Whether a later run may try once more: it failed for a passing reason, and not too often."""
+        return (
+            self.state == "failed"
+            and self.reason is not None
+            and self.reason.is_transient
+            and self.attempts < MAX_ATTEMPTS
+        )
+
+
+class Ledger:
+    """Read access to the ledger. Without a catalog it is empty."""
+
+    def __init__(self, catalog: Catalog | None) -> None:
+        self._catalog = catalog
+
+    @classmethod
+    @contextmanager
+    def open(cls, path_or_url: str | Path) -> Iterator[Self]:
+        """The ledger of the catalog at a path or database URL; an empty one when there is no catalog.
+
+        Raises:
+            WorkspaceUnusable: The catalog cannot be read.
+            CatalogTooNew: A newer dreamcrawl made it.
+        """
+        if "://" not in str(path_or_url) and not Path(path_or_url).exists():
+            yield cls(None)
+            return
+        from pipeline.catalog.engine import open_catalog
+
+        try:
+            catalog = open_catalog(path_or_url, create=False)
+        except NotFound:
+            yield cls(None)
+            return
+        try:
+            yield cls(catalog)
+        finally:
+            catalog.close()
+
+    def known(self, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
+        """Those of these addresses that were tried before, with what came of them."""
+        if self._catalog is None:
+            return {}
+        with self._catalog.read() as uow:
+            return uow.ledger.known(image_urls)
+
+
+def find_entries(connection: Connection, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
+    """The entries of these addresses, read on an open connection."""
+    from sqlalchemy import select
+
+    from pipeline.catalog.repositories.base import chunks
+    from pipeline.catalog.tables import FetchRow
+    from pipeline.catalog.upserts import table_of
+
+    table = table_of(FetchRow)
+    entries: dict[str, LedgerEntry] = {}
+    for batch in chunks(dict.fromkeys(image_urls)):
+        for row in connection.execute(select(table).where(table.c.image_url.in_(batch))).mappings():
+            entries[row["image_url"]] = LedgerEntry(
+                image_url=row["image_url"],
+                state=row["state"],
+                reason=None if row["reason"] is None else Reason(row["reason"]),
+                item_id=row["item_id"],
+                sha256=row["sha256"],
+                etag=row["etag"],
+                last_modified=row["last_modified"],
+                attempts=row["attempts"],
+            )
+    return entries

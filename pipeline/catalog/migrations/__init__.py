@@ -1,0 +1,1 @@
+"""Alembic's environment and the revisions of the catalog's schema; run by `pipeline.catalog.schema`."""

@@ -1,0 +1,49 @@
+"""What the repositories share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from pipeline.catalog.values import value_of
+
+Value = TypeVar("Value")
+Entry = TypeVar("Entry")
+
+CHUNK = 500
+"""Values in one `IN (...)`; SQLite takes 32766 and PostgreSQL 65535, but long lists plan badly."""
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Repository:
+    """Holds the session of one unit of work."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _one(self, kind: type[Value], query: Select[Any]) -> Value | None:
+        row = self._session.execute(query).mappings().first()
+        return None if row is None else value_of(kind, row)
+
+    def _all(self, kind: type[Value], query: Select[Any]) -> list[Value]:
+        return [value_of(kind, row) for row in self._session.execute(query).mappings()]
+
+
+def chunks(entries: Iterable[Entry], size: int = CHUNK) -> Iterator[Sequence[Entry]]:
+    """The entries in lists of at most `size`."""
+    batch: list[Entry] = []
+    for entry in entries:
+        batch.append(entry)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

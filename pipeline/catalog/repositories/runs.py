@@ -1,0 +1,98 @@
+"""Runs: what was asked, how it went, and which items each run met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, func, insert, select, update
+
+from pipeline.catalog.repositories.base import Repository, now
+from pipeline.catalog.tables import RunItemRow, RunRow
+from pipeline.catalog.upserts import insert_or_update, table_of
+from pipeline.catalog.values import Run
+
+_RUN = table_of(RunRow)
+_RUN_ITEM = table_of(RunItemRow)
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+
+# A run that meets an item several times keeps the strongest of its roles.
+_ROLE_STRENGTH = {"accepted": 3, "near_duplicate": 2, "exact_duplicate": 1, "known": 0}
+
+
+class Runs(Repository):
+    """The runs of the catalog."""
+
+    def start(
+        self,
+        kind: str,
+        *,
+        keywords: Sequence[str],
+        source: str | None,
+        parameters: Mapping[str, Any],
+        process: str,
+        version: str,
+        flow_run_id: str | None = None,
+        collection: str | None = None,
+    ) -> int:
+        """Record that a run begins; its id.
+
+        process: As `pipeline.catalog.processes.this_process` gives it.
+        """
+        statement = insert(_RUN).values(
+            kind=kind,
+            status=RUNNING,
+            process=process,
+            keywords=list(keywords),
+            source=source,
+            parameters=dict(parameters),
+            counters={},
+            flow_run_id=flow_run_id,
+            collection=collection,
+            version=version,
+            error=None,
+            started_at=now(),
+            finished_at=None,
+        )
+        return int(self._session.execute(statement.returning(_RUN.c.id)).scalar_one())
+
+    def finish(self, run_id: int, status: str, counters: Mapping[str, Any], error: str | None = None) -> None:
+        """Record that a run ended, and how."""
+        statement = update(_RUN).where(_RUN.c.id == run_id)
+        self._session.execute(statement.values(status=status, counters=dict(counters), error=error, finished_at=now()))
+
+    def update_counters(self, run_id: int, counters: Mapping[str, Any]) -> None:
+        """Record how far a run has come."""
+        self._session.execute(update(_RUN).where(_RUN.c.id == run_id).values(counters=dict(counters)))
+
+    def get(self, run_id: int) -> Run | None:
+        """One run, or None."""
+        return self._one(Run, select(_RUN).where(_RUN.c.id == run_id))
+
+    def list(self, limit: int = 50) -> list[Run]:
+        """The latest runs, newest first."""
+        return self._all(Run, select(_RUN).order_by(_RUN.c.id.desc()).limit(limit))
+
+    def mark_dead(self, is_alive: Callable[[str], bool]) -> Sequence[int]:
+        """Mark as interrupted each run said to be running whose process is gone; their ids."""
+        running = self._session.execute(select(_RUN.c.id, _RUN.c.process).where(_RUN.c.status == RUNNING))
+        dead = [int(run_id) for run_id, process in running if not is_alive(process)]
+        if dead:
+            self._session.execute(update(_RUN).where(_RUN.c.id.in_(dead)).values(status=INTERRUPTED, finished_at=now()))
+        return dead
+
+    def add_item(self, run_id: int, item_id: int, *, role: str) -> None:
+        """Record that a run met an item, as accepted, near_duplicate, exact_duplicate or known.
+
+        The first place in the run's order and the strongest role are kept.
+        """
+        position = select(func.coalesce(func.max(_RUN_ITEM.c.position) + 1, 0)).where(_RUN_ITEM.c.run_id == run_id)
+        weaker = [name for name, strength in _ROLE_STRENGTH.items() if strength < _ROLE_STRENGTH[role]]
+        insert_or_update(
+            self._session,
+            RunItemRow,
+            {"run_id": run_id, "item_id": item_id, "role": role, "position": position.scalar_subquery()},
+            unique=("run_id", "item_id"),
+            update={"role": case((_RUN_ITEM.c.role.in_(weaker), role), else_=_RUN_ITEM.c.role)},
+        )

@@ -1,0 +1,52 @@
+"""Sightings: where each item was met, and what was said of it there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from pipeline.catalog.repositories.base import Repository
+from pipeline.catalog.tables import SightingRow
+from pipeline.catalog.upserts import insert_new, table_of
+from pipeline.catalog.values import NewSighting, Sighting, columns_of
+
+_SIGHTING = table_of(SightingRow)
+_UNIQUE = ("image_url", "page_url", "blob_sha256")
+
+
+class Sightings(Repository):
+    """The sightings of the catalog."""
+
+    def of_item(self, item_id: int) -> Sequence[Sighting]:
+        """Where an item was met, first met first."""
+        return self._all(Sighting, select(_SIGHTING).where(_SIGHTING.c.item_id == item_id).order_by(_SIGHTING.c.id))
+
+    def first_of_item(self, item_id: int) -> Sighting | None:
+        """Where an item was met first, or None."""
+        query = select(_SIGHTING).where(_SIGHTING.c.item_id == item_id).order_by(_SIGHTING.c.id).limit(1)
+        return self._one(Sighting, query)
+
+    def add(self, sighting: NewSighting) -> bool:
+        """Record a sighting; False when the same bytes were met at that address and page before.
+
+        Then only `last_seen_at` moves on.
+        """
+        if insert_new(self._session, SightingRow, columns_of(sighting), unique=_UNIQUE):
+            return True
+        same = [_SIGHTING.c[name] == getattr(sighting, name) for name in _UNIQUE]
+        self._session.execute(
+            update(_SIGHTING)
+            .where(*same, _SIGHTING.c.last_seen_at < sighting.last_seen_at)
+            .values(last_seen_at=sighting.last_seen_at)
+        )
+        return False
+
+    def touch(self, image_url: str, *, seen_at: datetime) -> None:
+        """Record that an address was met again, without fetching it."""
+        self._session.execute(
+            update(_SIGHTING)
+            .where(_SIGHTING.c.image_url == image_url, _SIGHTING.c.last_seen_at < seen_at)
+            .values(last_seen_at=seen_at)
+        )

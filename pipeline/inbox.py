@@ -1,0 +1,390 @@
+"""The hand-off folder between a crawl and ingest: bytes by digest, one record a line, and a seal written last.
+
+    inbox/<crawl id>/
+        writer.lock     held, as a file lock, while a writer lives
+        inbox.json      made first: crawl id, run id, source, keywords, started_at
+        blobs/<sha256>  the bytes as they came
+        records.jsonl   one `CrawlRecord` a line; a line is written only after its blob is on disk
+        sealed.json     written last: how many records, and the `CrawlReport`
+
+The writer may be killed at any moment. What lies in an unsealed inbox is then still good up to a last line that may be
+torn; `recover` drops that line and seals the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import InboxUnusable
+from pipeline.inbox_files import TEMPORARY_PREFIX, read_json, sync_folder, writable, write_bytes, write_json
+from pipeline.records import CrawlRecord, CrawlReport, Outcome
+
+INBOX_VERSION = 1
+
+_LOCK = "writer.lock"
+_ABOUT = "inbox.json"
+_BLOBS = "blobs"
+_RECORDS = "records.jsonl"
+_SEAL = "sealed.json"
+_TRASH = ".trash-"
+_CRAWL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# Another process that only looks whether a writer lives holds the lock for an instant.
+_RECOVER_LOCK_SECONDS = 1.0
+
+
+class InboxWriter:
+    """Writes one inbox; several threads may call `add`. Leaving the `with` block closes it, but does not seal it."""
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self.path = path
+        self._lock = lock
+        self._mutex = threading.Lock()
+        self._count = 0
+        self._end = 0
+        self._records = (path / _RECORDS).open("ab", buffering=0)
+        self._closed = False
+
+    @classmethod
+    def create(cls, parent: Path, *, crawl_id: str, about: Mapping[str, Any]) -> Self:
+        """Start a new inbox folder below `parent`.
+
+        Args:
+            parent: The workspace's inbox folder; made when missing.
+            crawl_id: Name of the folder: letters, digits, `.`, `_`, `-`; unique for ever.
+            about: What ingest should know about the crawl, as JSON values; `crawl_id`, `version` and, when missing,
+                `started_at` (UTC, ISO 8601) are added.
+
+        Raises:
+            InboxUnusable: There is an inbox of this name.
+            WorkspaceUnusable: The folder cannot be written.
+            ValueError: `crawl_id` is not a plain folder name.
+        """
+        if not _CRAWL_ID.fullmatch(crawl_id):
+            raise ValueError(f"crawl id {crawl_id!r} is not a plain name of letters, digits, '.', '_' and '-'")
+        path = parent / crawl_id
+        with writable(path):
+            parent.mkdir(parents=True, exist_ok=True)
+            _sweep(parent)
+            try:
+                path.mkdir()
+            except FileExistsError as error:
+                raise InboxUnusable(f"there is an inbox {path} already; a crawl id is used once") from error
+            lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
+            lock.acquire()
+            try:
+                (path / _BLOBS).mkdir()
+                values = {"started_at": datetime.now(UTC).isoformat(), **about}
+                # The lock is held by now: nobody may take a folder with an inbox.json for an abandoned one.
+                write_json(path / _ABOUT, {**values, "crawl_id": crawl_id, "version": INBOX_VERSION})
+                return cls(path, lock)
+            except BaseException:
+                lock.release()
+                raise
+
+    @property
+    def count(self) -> int:
+        """How many records were added."""
+        return self._count
+
+    def add(self, record: CrawlRecord, data: bytes | None = None) -> CrawlRecord:
+        """Put one record, and for FETCHED its bytes, safely on disk; gives the record with `sha256` and `size_bytes`.
+
+        Raises:
+            InboxUnusable: Sealed or closed.
+            WorkspaceUnusable: The disk is full or the folder cannot be written; what was added before stays good.
+            ValueError: Bytes without FETCHED, FETCHED without bytes, or bytes with another digest than the record says.
+        """
+        if (data is not None) != (record.outcome is Outcome.FETCHED):
+            raise ValueError(f"a record with outcome {record.outcome} comes {'without' if data else 'with'} bytes")
+        if data is not None:
+            digest = hashlib.sha256(data).hexdigest()
+            if record.sha256 not in (None, digest):
+                raise ValueError(f"the record of {record.image_url} says {record.sha256}, its bytes have {digest}")
+            record = dataclasses.replace(record, sha256=digest, size_bytes=len(data))
+        line = json.dumps(record.to_json(), allow_nan=False).encode("ascii") + b"\n"
+        with self._mutex, writable(self.path):
+            self._check_open()
+            if data is not None and record.sha256 is not None:
+                self._write_blob(record.sha256, data)
+            self._append(line)
+            self._count += 1
+        return record
+
+    def seal(self, report: CrawlReport) -> None:
+        """Mark the inbox complete, and close it. Nothing can be added afterwards.
+
+        Raises:
+            InboxUnusable: Sealed or closed.
+            WorkspaceUnusable: The folder cannot be written.
+        """
+        with self._mutex, writable(self.path):
+            self._check_open()
+            _write_seal(self.path, self._count, report)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder. Without a seal it is an abandoned one, which `recover` seals. May be called twice."""
+        with self._mutex:
+            if not self._closed:
+                self._closed = True
+                self._records.close()
+                self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InboxUnusable(f"the inbox {self.path} is sealed or closed; start another crawl")
+
+    def _write_blob(self, digest: str, data: bytes) -> None:
+        target = self.path / _BLOBS / digest
+        if not target.exists():
+            write_bytes(target, data)
+
+    def _append(self, line: bytes) -> None:
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self._records.write(rest) :]
+            os.fsync(self._records.fileno())
+        except OSError:
+            # Half a line in the middle would spoil the next one; take it back, or write no more.
+            try:
+                self._records.truncate(self._end)
+            except OSError:
+                self._closed = True
+                self._records.close()
+                self._lock.release()
+            raise
+        self._end += len(line)
+
+
+@dataclass(frozen=True)
+class SealedInbox:
+    """A complete inbox, ready for ingest.
+
+    Attributes:
+        path: The folder.
+        about: What `InboxWriter.create` was told.
+        report: What the crawl counted.
+        record_count: How many records there are.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+    report: CrawlReport
+    record_count: int
+
+    def records(self) -> Iterator[CrawlRecord]:
+        """Each record, in the order written.
+
+        Raises:
+            InboxUnusable: A line cannot be read, or there are more or fewer than were sealed.
+        """
+        count = 0
+        for count, line in enumerate(_lines(self.path), start=1):
+            try:
+                record = CrawlRecord.from_json(json.loads(line))
+            except ValueError as error:
+                raise InboxUnusable(f"line {count} of {self.path / _RECORDS} cannot be read: {error}") from error
+            yield record
+        if count != self.record_count:
+            raise InboxUnusable(f"{self.path} was sealed with {self.record_count} records, but has {count}")
+
+    def open_blob(self, sha256: str) -> bytes:
+        """The bytes with this digest.
+
+        Raises:
+            InboxUnusable: There are none, or they have changed.
+        """
+        if not _SHA256.fullmatch(sha256):
+            raise InboxUnusable(f"{sha256!r} is not a SHA-256 digest")
+        try:
+            data = (self.path / _BLOBS / sha256).read_bytes()
+        except OSError as error:
+            raise InboxUnusable(f"the bytes {sha256} are missing from {self.path}: {error.strerror}") from error
+        if (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise InboxUnusable(f"the bytes filed under {sha256} in {self.path} have the digest {found}")
+        return data
+
+
+def pending_inboxes(parent: Path) -> list[Path]:
+    """Inboxes that wait for ingest, oldest first: the sealed ones, and abandoned ones whose writer is gone."""
+    found: list[tuple[str, str, Path]] = []
+    for path in parent.iterdir() if parent.is_dir() else ():
+        if path.name.startswith(".") or not (path / _ABOUT).is_file():
+            continue
+        if (path / _SEAL).is_file() or not _has_writer(path):
+            found.append((str(read_json(path / _ABOUT).get("started_at", "")), path.name, path))
+    return [path for _, _, path in sorted(found)]
+
+
+def recover(
+    path: Path, *, finished: str = "interrupted", pages: int = 0, seconds: float = 0.0, warnings: tuple[str, ...] = ()
+) -> CrawlReport:
+    """Seal an abandoned inbox: drop a torn last line, delete temporary files, and count what is there.
+
+    Does nothing to a sealed one. May itself be killed and called again.
+
+    Args:
+        path: The inbox.
+        finished: Why the crawl ended, when the caller knows better than `interrupted`.
+        pages: How many pages were read, when known.
+        seconds: How long the crawl took, when known.
+        warnings: Lines to put into the report, before those about damage found here.
+
+    Raises:
+        InboxUnusable: Not an inbox, or a writer lives.
+        WorkspaceUnusable: The folder cannot be written.
+    """
+    if not (path / _ABOUT).is_file():
+        raise InboxUnusable(f"{path} is not an inbox: it has no {_ABOUT}")
+    lock = FileLock(path / _LOCK, timeout=_RECOVER_LOCK_SECONDS, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InboxUnusable(f"a crawl is still writing to {path}; wait until it ends") from error
+    try:
+        if (path / _SEAL).is_file():
+            return read_inbox(path).report
+        with writable(path):
+            for leftover in [*path.glob(f"{TEMPORARY_PREFIX}*"), *(path / _BLOBS).glob(f"{TEMPORARY_PREFIX}*")]:
+                leftover.unlink(missing_ok=True)
+            good, damaged = _readable_lines(path)
+            write_bytes(path / _RECORDS, b"".join(line + b"\n" for line, _ in good))
+            if damaged:
+                warnings = (*warnings, f"{damaged} damaged record(s) in {path} were dropped")
+            report = _count(path, [record for _, record in good])
+            report = dataclasses.replace(report, finished=finished, pages=pages, seconds=seconds, warnings=warnings)
+            _write_seal(path, len(good), report)
+            return report
+    finally:
+        lock.release()
+
+
+def read_inbox(path: Path) -> SealedInbox:
+    """A sealed inbox.
+
+    Raises:
+        InboxUnusable: Not an inbox, not sealed, or its seal cannot be read.
+    """
+    if not (path / _SEAL).is_file():
+        raise InboxUnusable(f"{path} is not a sealed inbox; a crawl may still be writing to it")
+    about, seal = read_json(path / _ABOUT), read_json(path / _SEAL)
+    try:
+        if seal["version"] > INBOX_VERSION:
+            raise InboxUnusable(f"{path} was sealed by a newer version of dreamcrawl; upgrade")
+        values = dict(seal["report"])
+        values["warnings"] = tuple(values.get("warnings", ()))
+        return SealedInbox(path, about, CrawlReport(**values), int(seal["records"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InboxUnusable(f"the seal of {path} cannot be read: {error!r}") from error
+
+
+def discard(path: Path) -> None:
+    """Delete an inbox that ingest has taken over completely. An inbox that is gone already is fine.
+
+    Raises:
+        InboxUnusable: A writer lives.
+        WorkspaceUnusable: The folder cannot be deleted.
+    """
+    if not path.exists():
+        return
+    if _has_writer(path):
+        raise InboxUnusable(f"a crawl is still writing to {path}; it cannot be deleted")
+    trash = path.with_name(f"{_TRASH}{path.name}-{os.getpid()}")
+    with writable(path):
+        # Renamed first: a kill in the middle of deleting must leave nothing that looks like an inbox.
+        path.rename(trash)
+        sync_folder(path.parent)
+    _sweep(path.parent)
+
+
+def _readable_lines(path: Path) -> tuple[list[tuple[bytes, CrawlRecord]], int]:
+    """Lines that hold a record whose bytes are there, and how many do not; a torn last line counts as neither."""
+    good: list[tuple[bytes, CrawlRecord]] = []
+    damaged = 0
+    lines = _lines(path)
+    for line in lines:
+        try:
+            record = CrawlRecord.from_json(json.loads(line))
+        except ValueError:
+            damaged += 1
+            continue
+        if record.outcome is Outcome.FETCHED and not (path / _BLOBS / str(record.sha256)).is_file():
+            damaged += 1
+            continue
+        good.append((line, record))
+    return good, damaged
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The complete lines of the records file, without line ends."""
+    try:
+        data = (path / _RECORDS).read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InboxUnusable(f"{path / _RECORDS} cannot be read: {error.strerror}") from error
+    *lines, _torn = data.split(b"\n")
+    return lines
+
+
+def _count(path: Path, records: list[CrawlRecord]) -> CrawlReport:
+    outcomes = {outcome: sum(record.outcome is outcome for record in records) for outcome in Outcome}
+    reasons: dict[str, int] = {}
+    for record in records:
+        if record.reason is not None:
+            reasons[record.reason.value] = reasons.get(record.reason.value, 0) + 1
+    return CrawlReport(
+        inbox=str(path),
+        found=len(records),
+        fetched=outcomes[Outcome.FETCHED],
+        known=outcomes[Outcome.KNOWN],
+        refused=outcomes[Outcome.REFUSED],
+        failed=outcomes[Outcome.FAILED],
+        bytes_fetched=sum(record.size_bytes or 0 for record in records if record.outcome is Outcome.FETCHED),
+        reasons=reasons,
+    )
+
+
+def _has_writer(path: Path) -> bool:
+    lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _sweep(parent: Path) -> None:
+    """Delete what an interrupted `discard` left; never an error, as the next one tries again."""
+    for trash in parent.glob(f"{_TRASH}*"):
+        shutil.rmtree(trash, ignore_errors=True)
+
+
+def _write_seal(path: Path, count: int, report: CrawlReport) -> None:
+    values = {**dataclasses.asdict(report), "reasons": dict(report.reasons)}
+    write_json(path / _SEAL, {"version": INBOX_VERSION, "records": count, "report": values})

@@ -1,0 +1,68 @@
+"""Files that are whole or not there: temp file, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InboxUnusable, WorkspaceUnusable
+
+TEMPORARY_PREFIX = ".part-"
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turns an `OSError` while writing at `path` into `WorkspaceUnusable`."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceUnusable(
+            f"{path} cannot be written: {error.strerror or error}; make room on the disk"
+        ) from error
+
+
+def write_json(target: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON, as `write_bytes` does."""
+    write_bytes(target, json.dumps(value, indent=1, allow_nan=False).encode("ascii"))
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Put `data` at `target`: after a power failure it is there in whole, or the former content is."""
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put renames inside `folder` safely on disk."""
+    if os.name != "posix":
+        return  # Windows cannot open a folder, and needs no sync of its entries
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of an inbox; raises `InboxUnusable` for anything else."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InboxUnusable(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise InboxUnusable(f"{path} does not hold a JSON object")
+    return value

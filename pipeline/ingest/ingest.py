@@ -1,0 +1,181 @@
+"""Ingest one inbox: every candidate into the catalog, every picture into the store, then the inbox is gone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.catalog.engine import Catalog
+from pipeline.catalog.values import IngestProgress
+from pipeline.errors import InboxUnusable, WorkspaceUnusable
+from pipeline.images import ImageLimits
+from pipeline.inbox import SealedInbox, discard, read_inbox
+from pipeline.ingest.intake import (
+    ACCEPTED,
+    EXACT_DUPLICATE,
+    KNOWN,
+    NEAR_DUPLICATE,
+    REJECTED,
+    Intake,
+    Place,
+)
+from pipeline.records import CrawlRecord, IngestReport, Outcome
+from pipeline.store import Store
+
+_BATCH = 100  # records without bytes in one transaction
+
+
+def ingest_inbox(
+    path: Path,
+    *,
+    catalog: Catalog,
+    store: Store,
+    run_id: int | None,
+    limits: ImageLimits,
+    near_distance: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> IngestReport:
+    """Take a sealed inbox into catalog and store, and delete it.
+
+    May be killed at any moment and called again: it goes on where it stopped, and the report still tells of the whole
+    inbox. Of two processes that ingest the same inbox the second waits, finds nothing to do and reports nothing.
+
+    Args:
+        path: The inbox folder.
+        catalog: Where the rows go, in short transactions.
+        store: Where the bytes go, before their rows.
+        run_id: The run whose list the items join; None: the run that crawled, when it is on record.
+        limits: What a picture may be at most, and must be at least.
+        near_distance: Differing bits of 256 up to which a new picture is linked to one that it resembles.
+        on_progress: Called with the number of records done and of all records.
+
+    Raises:
+        InboxUnusable: The inbox is not sealed or is damaged.
+        WorkspaceUnusable: The disk is full or read-only; what was not taken yet stays in the inbox.
+        CatalogBusy: Another process kept the catalog locked.
+    """
+    started = time.monotonic()
+    inbox = read_inbox(path)
+    with _alone(path) as still_there:
+        if not still_there:
+            return IngestReport(seconds=time.monotonic() - started)
+        crawl_id = str(inbox.about.get("crawl_id", path.name))
+        intake = Intake(
+            catalog,
+            store,
+            run_id=run_id if run_id is not None else _run_of(inbox, catalog),
+            limits=limits,
+            near_distance=near_distance,
+        )
+        _take_all(inbox, crawl_id=crawl_id, catalog=catalog, intake=intake, on_progress=on_progress)
+        report = _report(crawl_id, catalog=catalog, seconds=time.monotonic() - started)
+        discard(path)
+    # A kill before this line leaves some rows that nobody reads: a crawl's name is used once.
+    with catalog.write() as uow:
+        uow.ingest_progress.forget(crawl_id)
+    return report
+
+
+def _take_all(
+    inbox: SealedInbox,
+    *,
+    crawl_id: str,
+    catalog: Catalog,
+    intake: Intake,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    with catalog.read() as uow:
+        finished = uow.ingest_progress.of_crawl(crawl_id)
+    done: list[tuple[CrawlRecord, IngestProgress]] = []
+    others: list[tuple[Place, CrawlRecord]] = []
+
+    def flush() -> None:
+        # In the order of the records, as runs list their items in the order met.
+        if done:
+            intake.attribute(done)
+            done.clear()
+        if others:
+            intake.take_others(others)
+            others.clear()
+
+    total = inbox.record_count
+    for position, record in enumerate(inbox.records()):
+        place = Place(crawl_id, position)
+        if position in finished:
+            done.append((record, finished[position]))
+        elif record.outcome is not Outcome.FETCHED:
+            others.append((place, record))
+        else:
+            flush()
+            _take_fetched(inbox, record, place=place, intake=intake)
+        if len(done) + len(others) >= _BATCH:
+            flush()
+        if on_progress is not None:
+            on_progress(position + 1, total)
+    flush()
+
+
+def _take_fetched(inbox: SealedInbox, record: CrawlRecord, *, place: Place, intake: Intake) -> None:
+    try:
+        data = inbox.open_blob(record.sha256 or "")
+    except InboxUnusable as error:
+        # The disk lost one picture; the others are still good.
+        intake.reject_unreadable(record, str(error), place=place)
+    else:
+        intake.take_picture(record, data, place=place)
+
+
+def _report(crawl_id: str, *, catalog: Catalog, seconds: float) -> IngestReport:
+    """Counted over the progress on record, so that it tells of the whole inbox however often ingest was killed."""
+    with catalog.read() as uow:
+        progresses = list(uow.ingest_progress.of_crawl(crawl_id).values())
+        met = [progress.item_id for progress in progresses if progress.item_id is not None]
+        item_ids = tuple(uow.items.representatives(met))
+    outcomes = Counter(progress.outcome for progress in progresses)
+    rejected = [progress for progress in progresses if progress.outcome == REJECTED]
+    return IngestReport(
+        fetched=sum(outcomes[name] for name in (ACCEPTED, EXACT_DUPLICATE, NEAR_DUPLICATE, REJECTED)),
+        accepted=outcomes[ACCEPTED],
+        exact_duplicates=outcomes[EXACT_DUPLICATE],
+        near_duplicates=outcomes[NEAR_DUPLICATE],
+        known=outcomes[KNOWN],
+        rejected=outcomes[REJECTED],
+        reasons=dict(Counter(str(progress.reason) for progress in rejected)),
+        item_ids=item_ids,
+        seconds=seconds,
+    )
+
+
+def _run_of(inbox: SealedInbox, catalog: Catalog) -> int | None:
+    run_id = inbox.about.get("run_id")
+    if not isinstance(run_id, int):
+        return None
+    with catalog.read() as uow:
+        return run_id if uow.runs.get(run_id) is not None else None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """One ingest of an inbox at a time; gives whether the inbox is still there once it is this one's turn.
+
+    The lock lies beside the inbox, not in it: the inbox is renamed while the lock is held.
+    """
+    lock_path = path.with_name(f".ingest-{path.name}.lock")
+    lock = FileLock(lock_path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise WorkspaceUnusable(
+            f"the folder {path.parent} cannot be written: {error.strerror or error}; make room, or make it writable"
+        ) from error
+    try:
+        yield path.exists()
+    finally:
+        if not path.exists():
+            lock_path.unlink(missing_ok=True)
+        lock.release()

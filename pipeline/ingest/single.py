@@ -1,0 +1,48 @@
+"""Ingest one file of the user's, without a crawl."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.catalog.engine import Catalog
+from pipeline.errors import ImageRejected, NotFound, Reason
+from pipeline.images import ImageLimits
+from pipeline.ingest.intake import Intake
+from pipeline.records import CrawlRecord, Outcome
+from pipeline.store import Store
+
+SOURCE = "file"
+
+
+def ingest_file(
+    path: Path, *, catalog: Catalog, store: Store, run_id: int | None, limits: ImageLimits, near_distance: int
+) -> int:
+    """Take one file into catalog and store, and give the id of its item; a file that is there already is found.
+
+    Raises:
+        NotFound: There is no such file, or it cannot be read.
+        ImageRejected: It is not a picture that can be kept.
+        WorkspaceUnusable: The disk is full or read-only.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limits.max_bytes:
+            detail = f"{path} has {size} bytes; at most {limits.max_bytes} are allowed"
+            raise ImageRejected(Reason.TOO_MANY_BYTES, detail)
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"the file {path} cannot be read: {error.strerror or error}") from error
+    absolute = path.absolute()
+    record = CrawlRecord(
+        outcome=Outcome.FETCHED,
+        source=SOURCE,
+        source_argument=str(path),
+        image_url=absolute.as_uri(),
+        page_url=absolute.parent.as_uri(),
+        found_at=datetime.now(UTC).isoformat(),
+    )
+    taken = Intake(catalog, store, run_id=run_id, limits=limits, near_distance=near_distance).take_picture(record, data)
+    if taken.item_id is None:
+        raise ImageRejected(taken.reason or Reason.CORRUPT, f"{path}: {taken.detail}")
+    return taken.item_id

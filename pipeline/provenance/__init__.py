@@ -1,0 +1,1 @@
+"""How a dream was made: the manifest, the record inside the picture, verification and replay."""

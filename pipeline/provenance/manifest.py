@@ -1,0 +1,335 @@
+"""The manifest: all that is known about how one dream was made, as plain JSON values.
+
+Its digest is taken over the canonical JSON, so it is the same in the catalog, in the picture and in the sidecar.
+The field names are described in docs/provenance.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pipeline.catalog.values import Item, Sighting
+from pipeline.licenses import UNKNOWN, License, license_by_id
+from pipeline.provenance.canonical import canonical_json, clean_text, cut_text, escape_xml, json_sha256, parse_object
+from pipeline.provenance.derivation import RendererIdentity, key_of
+from pipeline.provenance.sharing import public_url, sharing_of, web_address
+
+SCHEMA = "dreamcrawl.manifest/1"
+SOFTWARE = "dreamcrawl"
+
+# What a renderer must say about each picture it made; it may say more.
+REQUIRED_FACTS = ("octave_sizes", "seed", "jitter_sha256", "objective", "device", "versions")
+# What else it may say about its surroundings; replay names which of all these differ.
+ENVIRONMENT_FACTS = (
+    "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic"
+)  # fmt: skip
+
+# A JPEG holds 64 KB of XMP in one piece, and pages may declare texts of any length: each text and all sightings
+# together have a limit that leaves half of that to the recipe and the facts. The catalog keeps them whole.
+MAX_TEXT_BYTES = 2_000
+MAX_URL_BYTES = 3_000
+MAX_SIGHTINGS_BYTES = 12_000
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class ManifestUnreadable(ValueError):
+    """A JSON value is no manifest of this schema."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How the source's pixels became the renderer's input.
+
+    Attributes:
+        width: Of the input, in pixels.
+        height: Of the input, in pixels.
+        pixel_sha256: Pixel digest of the input.
+        steps: What was done, in order, in words.
+        versions: Name -> version of the libraries that did it.
+    """
+
+    width: int
+    height: int
+    pixel_sha256: str
+    steps: tuple[str, ...]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Output:
+    """The dream's file.
+
+    Attributes:
+        format: `PNG` or `JPEG`.
+        width: In pixels.
+        height: In pixels.
+        pixel_sha256: Pixel digest of the file, decoded.
+        rendered_pixel_sha256: Pixel digest before encoding; another one for JPEG, which loses some.
+    """
+
+    format: str
+    width: int
+    height: int
+    pixel_sha256: str
+    rendered_pixel_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read and found well-formed; `raw` is all of it.
+
+    Digests are lower-case hex. `item` is the public id in the catalog that made it, such as `i12`.
+    """
+
+    derivation_key: str
+    item: str
+    source_sha256: str
+    source_pixel_sha256: str
+    prepared_pixel_sha256: str
+    max_side: int
+    recipe: Mapping[str, Any]
+    recipe_sha256: str
+    preset: str | None
+    network: str
+    weights_sha256: str
+    engine_version: int
+    output: Output
+    created_at: str
+    software_version: str
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """The manifest in a JSON value from anywhere.
+
+        Raises:
+            ManifestUnreadable: Not a manifest, of a newer schema, or a field is missing or of the wrong kind.
+        """
+        root = _Fields(data, "manifest")
+        if (schema := root.text("schema")) != SCHEMA:
+            raise ManifestUnreadable(f'schema is "{schema[:60]}", and this version reads "{SCHEMA}"')
+        source, preparation, network = root.part("source"), root.part("preparation"), root.part("network")
+        output = root.part("output")
+        root.part("render")
+        return cls(
+            derivation_key=root.digest("derivation_key"),
+            item=source.text("item"),
+            source_sha256=source.digest("sha256"),
+            source_pixel_sha256=source.digest("pixel_sha256"),
+            prepared_pixel_sha256=preparation.digest("pixel_sha256"),
+            max_side=preparation.number("max_side"),
+            recipe=root.part("recipe").values,
+            recipe_sha256=root.digest("recipe_sha256"),
+            preset=None if root.values.get("preset") is None else root.text("preset"),
+            network=network.text("name"),
+            weights_sha256=network.digest("weights_sha256"),
+            engine_version=root.number("engine_version"),
+            output=Output(
+                format=output.text("format"),
+                width=output.number("width"),
+                height=output.number("height"),
+                pixel_sha256=output.digest("pixel_sha256"),
+                rendered_pixel_sha256=output.digest("rendered_pixel_sha256"),
+            ),
+            created_at=root.text("created_at"),
+            software_version=root.part("software").text("version"),
+            raw=root.values,
+        )
+
+    @property
+    def recomputed_key(self) -> str:
+        """The derivation key that follows from the manifest's own fields."""
+        return key_of(
+            source_pixel_sha256=self.source_pixel_sha256,
+            recipe_sha256=self.recipe_sha256,
+            weights_sha256=self.weights_sha256,
+            engine_version=self.engine_version,
+            max_side=self.max_side,
+        )
+
+
+def build_manifest(
+    item: Item,
+    sightings: Sequence[Sighting],
+    *,
+    identity: RendererIdentity,
+    facts: Mapping[str, Any],
+    preparation: Preparation,
+    output: Output,
+    created_at: datetime,
+    software_version: str,
+) -> dict[str, Any]:
+    """The manifest of one dream, as it will read back from any JSON text of it.
+
+    sightings: all of the item's, oldest first; may be empty.
+    facts: what the renderer said; see `REQUIRED_FACTS`.
+
+    Raises:
+        ValueError: The recipe's digest is not that of the recipe, a required fact is missing, or something is no
+            JSON value.
+    """
+    if missing := [name for name in REQUIRED_FACTS if name not in facts]:
+        raise ValueError(f"the renderer did not say: {', '.join(missing)}")
+    key = key_of(
+        source_pixel_sha256=item.pixel_sha256,
+        recipe_sha256=identity.recipe_sha256,
+        weights_sha256=identity.weights_sha256,
+        engine_version=identity.engine_version,
+        max_side=identity.max_side,
+    )
+    manifest = {
+        "schema": SCHEMA,
+        "derivation_key": key,
+        "created_at": created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "software": {"name": SOFTWARE, "version": software_version},
+        "source": _source(item, sightings),
+        "preparation": {
+            "steps": list(preparation.steps),
+            "max_side": identity.max_side,
+            "width": preparation.width,
+            "height": preparation.height,
+            "pixel_sha256": preparation.pixel_sha256,
+            "versions": dict(preparation.versions),
+        },
+        "recipe": dict(identity.recipe),
+        "recipe_sha256": identity.recipe_sha256,
+        "preset": identity.preset,
+        "network": {
+            "name": identity.network,
+            "weights_sha256": identity.weights_sha256,
+            "license": identity.network_license,
+        },
+        "engine_version": identity.engine_version,
+        "render": dict(facts),
+        "sharing": sharing_of(license_of(item)).to_json(),
+        "output": {
+            "format": output.format,
+            "width": output.width,
+            "height": output.height,
+            "pixel_sha256": output.pixel_sha256,
+            "rendered_pixel_sha256": output.rendered_pixel_sha256,
+        },
+    }
+    try:
+        # Through the text once, so that tuples and keys are what every reader will find.
+        plain = parse_object(json.dumps(manifest, ensure_ascii=False, allow_nan=False))
+        Manifest.read(plain)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the record of this dream cannot be written: {error}") from error
+    if clean_text(text := canonical_json(plain)) != text:
+        raise ValueError("the record of this dream cannot be written: it holds characters that XML cannot hold")
+    if json_sha256(plain["recipe"]) != identity.recipe_sha256:
+        raise ValueError("the digest of the recipe is not that of its canonical JSON")
+    return plain
+
+
+def manifest_sha256(manifest: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of the manifest's canonical JSON.
+
+    Raises:
+        ValueError: It holds something that is no JSON value, or text that is no Unicode.
+    """
+    try:
+        return json_sha256(dict(manifest))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def license_of(item: Item) -> License:
+    """What the item's licence permits; an absent one is unknown."""
+    return license_by_id(item.license_id or UNKNOWN)
+
+
+def _source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any]:
+    first = next((each for each in sightings if each.relation == "first"), sightings[0] if sightings else None)
+    license_ = license_of(item)
+    declared = next((each for each in sightings if each.license_id == item.license_id), None)
+    return {
+        "item": f"i{item.id}",
+        "sha256": item.blob_sha256,
+        "pixel_sha256": item.pixel_sha256,
+        "width": item.width,
+        "height": item.height,
+        "format": item.format,
+        "title": _text(item.title),
+        "creator": _text(item.creator),
+        "image_url": _url(first.image_url) if first else None,
+        "page_url": _url(first.page_url) if first else None,
+        "source": _text(first.source) if first else None,
+        "fetched_at": _moment(first.fetched_at) if first else None,
+        "license": {
+            "id": license_.id,
+            "name": license_.name,
+            "url": license_.url or _url(web_address(item.license_url)),
+            "declared_by": _text(declared.license_declared_by) if declared else None,
+        },
+        "sightings": _sightings(sightings),
+        "sighting_count": len(sightings),
+    }
+
+
+def _sightings(sightings: Sequence[Sighting]) -> list[dict[str, Any]]:
+    """As many as the limit lets in, oldest first; `sighting_count` tells whether any were left out."""
+    kept, left = [], MAX_SIGHTINGS_BYTES
+    for each in sightings:
+        entry = {
+            "image_url": _url(each.image_url),
+            "page_url": _url(each.page_url),
+            "source": _text(each.source),
+            "fetched_at": _moment(each.fetched_at),
+            "license_id": _text(each.license_id),
+        }
+        # What is left of the limit, measured as the text will stand in XML.
+        size = len(escape_xml(canonical_json(entry)).encode("utf-8"))
+        if size > left:
+            break
+        left -= size
+        kept.append(entry)
+    return kept
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else cut_text(text, MAX_TEXT_BYTES)
+
+
+def _url(url: str | None) -> str | None:
+    return None if url is None else cut_text(public_url(url), MAX_URL_BYTES)
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class _Fields:
+    """Reads typed fields of a JSON object, and names the one that is wrong."""
+
+    def __init__(self, data: Any, name: str) -> None:
+        if not isinstance(data, Mapping):
+            raise ManifestUnreadable(f"{name} is no JSON object")
+        self.values: Mapping[str, Any] = data
+        self._name = name
+
+    def part(self, key: str) -> _Fields:
+        return _Fields(self.values.get(key), f"{self._name}.{key}")
+
+    def text(self, key: str) -> str:
+        if not isinstance(value := self.values.get(key), str):
+            raise ManifestUnreadable(f"{self._name}.{key} is no text")
+        return value
+
+    def digest(self, key: str) -> str:
+        if not _SHA256.fullmatch(value := self.text(key)):
+            raise ManifestUnreadable(f"{self._name}.{key} is no SHA-256")
+        return value
+
+    def number(self, key: str) -> int:
+        value = self.values.get(key)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ManifestUnreadable(f"{self._name}.{key} is no whole number")
+        return value

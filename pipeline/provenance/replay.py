@@ -1,0 +1,197 @@
+"""Replay: make a dream again from its record, and say how near the new picture is and what differs around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.catalog.engine import Catalog
+from pipeline.catalog.values import Derivation, Item
+from pipeline.errors import NotFound, StoreCorrupt, UsageError
+from pipeline.fingerprints import pixel_sha256
+from pipeline.images import decode, encode
+from pipeline.provenance.copies import write_whole
+from pipeline.provenance.derivation import Renderer, RendererFactory, RgbImage
+from pipeline.provenance.manifest import ENVIRONMENT_FACTS, REQUIRED_FACTS, Manifest
+from pipeline.provenance.preparation import STORED_LIMITS, prepare
+from pipeline.store import Store
+
+# Gradient ascent is chaotic: one changed rounding grows until, measured over full runs, the results lie 36 to 42 dB
+# apart and still look the same. Below that something else than rounding has changed.
+TOLERANCE_PSNR_DB = 36.0
+
+# The rest of the facts, such as times and the objective's values, differs with every other rounding.
+_COMPARED_FACTS = (*REQUIRED_FACTS, *ENVIRONMENT_FACTS)
+_ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """How a dream made again compares with the one on record.
+
+    Attributes:
+        identical: Whether every rendered pixel is equal.
+        psnr_db: Peak signal-to-noise ratio in dB between the stored picture and the new one in the same file format;
+            None when these are equal, or differ in size.
+        differing_pixels: Pixels with a difference in any channel, in the same comparison.
+        environment_differences: (field, recorded, now) for each version, device, switch or plan that is another now.
+        source_ok: Whether the original still decodes to the pixels on record.
+        written_to: Where the new picture was kept, if it was.
+    """
+
+    identical: bool
+    psnr_db: float | None
+    differing_pixels: int
+    environment_differences: tuple[tuple[str, str, str], ...] = ()
+    source_ok: bool = True
+    written_to: str | None = None
+
+    @property
+    def verdict(self) -> Literal["identical", "within tolerance", "different"]:
+        """`within tolerance` only where the surroundings differ: in the same ones a replay must give equal pixels."""
+        if self.identical:
+            return "identical"
+        near = self.differing_pixels == 0 or (self.psnr_db is not None and self.psnr_db >= TOLERANCE_PSNR_DB)
+        return "within tolerance" if near and self.environment_differences else "different"
+
+
+def replay_derivation(
+    derivation_id: int,
+    *,
+    catalog: Catalog,
+    store: Store,
+    make_renderer: RendererFactory,
+    write_to: Path | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> ReplayReport:
+    """Make a dream again from the record and the stored original, and compare. Nothing stored is changed.
+
+    write_to: a `.png` file for the new picture, without a record inside.
+    on_progress: called with the fraction done, 0-1.
+
+    Raises:
+        NotFound: There is no such dream, or the network here has other weights than those on record.
+        StoreCorrupt: The original, the dream or its record is damaged; `verify` names the value.
+        UsageError: `write_to` is no `.png`.
+        WorkspaceUnusable: `write_to` cannot be written.
+        Exception: Whatever `make_renderer` and the renderer raise.
+    """
+    if write_to is not None and write_to.suffix.lower() != ".png":
+        raise UsageError(f"a replay is written as PNG, which keeps every pixel: {write_to} should end in .png")
+    derivation, item, manifest = _on_record(derivation_id, catalog)
+    source = _decoded(store.read(item.blob_sha256))
+    recorded_pixels = _decoded(store.read(derivation.blob_sha256))
+    renderer = make_renderer(dict(manifest.recipe), manifest.network, manifest.max_side)
+    _check_weights(derivation, manifest, renderer=renderer)
+    prepared, preparation = prepare(source, manifest.max_side)
+    pixels, facts = renderer.render(prepared, on_progress or _ignore)
+    differences = _environment_differences(manifest, facts, renderer=renderer)
+    if preparation.pixel_sha256 != manifest.prepared_pixel_sha256:
+        differences = (
+            *differences,
+            ("preparation.pixel_sha256", manifest.prepared_pixel_sha256, preparation.pixel_sha256),
+        )
+    differences = (*differences, *_version_differences(manifest, preparation.versions))
+    if write_to is not None:
+        write_whole(write_to, encode(pixels, format="PNG"))
+    psnr_db, differing_pixels = compare(recorded_pixels, _as_stored(pixels, manifest.output.format))
+    return ReplayReport(
+        identical=pixel_sha256(pixels) == manifest.output.rendered_pixel_sha256,
+        psnr_db=psnr_db,
+        differing_pixels=differing_pixels,
+        environment_differences=differences,
+        source_ok=pixel_sha256(source) == manifest.source_pixel_sha256,
+        written_to=str(write_to) if write_to is not None else None,
+    )
+
+
+def compare(recorded: RgbImage, replayed: RgbImage) -> tuple[float | None, int]:
+    """(PSNR in dB, number of differing pixels) of two pictures.
+
+    PSNR = 10 log10(255^2 / MSE), with MSE the mean over all pixels and channels of the squared difference.
+    For equal pictures it would be infinite and is None; for pictures of different size it is None as well, and every
+    pixel of the larger one counts as differing.
+    """
+    if recorded.shape != replayed.shape:
+        return None, max(shape[0] * shape[1] for shape in (recorded.shape, replayed.shape))
+    difference = recorded.astype(np.int32) - replayed.astype(np.int32)
+    differing = int(np.count_nonzero(difference.any(axis=-1)))
+    if differing == 0:
+        return None, 0
+    return 10 * math.log10(255**2 / float(np.mean(np.square(difference)))), differing
+
+
+def _on_record(derivation_id: int, catalog: Catalog) -> tuple[Derivation, Item, Manifest]:
+    with catalog.read() as uow:
+        derivation = uow.derivations.get(derivation_id)
+        if derivation is None:
+            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl dreams` lists them")
+        item = uow.items.get(derivation.item_id)
+    try:
+        manifest = Manifest.read(derivation.manifest)
+    except ValueError as error:
+        raise StoreCorrupt(f"the record of d{derivation_id} cannot be read: {error}; run verify") from error
+    if item is None or item.blob_sha256 != manifest.source_sha256:
+        raise StoreCorrupt(f"the record of d{derivation_id} names another original than its row; run verify")
+    return derivation, item, manifest
+
+
+def _check_weights(derivation: Derivation, manifest: Manifest, *, renderer: Renderer) -> None:
+    here = renderer.identity.weights_sha256
+    if here != manifest.weights_sha256:
+        raise NotFound(
+            f"d{derivation.id} was made with weights {manifest.weights_sha256} of {manifest.network}, and this version "
+            f"has {here}; install the version of dreamcrawl that made it ({manifest.software_version})"
+        )
+
+
+def _environment_differences(
+    manifest: Manifest, facts: Mapping[str, Any], *, renderer: Renderer
+) -> tuple[tuple[str, str, str], ...]:
+    recorded = _flat({name: manifest.raw["render"][name] for name in _COMPARED_FACTS if name in manifest.raw["render"]})
+    now = _flat({name: facts[name] for name in _COMPARED_FACTS if name in facts})
+    recorded |= {"engine_version": str(manifest.engine_version), "recipe_sha256": manifest.recipe_sha256}
+    now |= {
+        "engine_version": str(renderer.identity.engine_version),
+        "recipe_sha256": renderer.identity.recipe_sha256,
+    }
+    return _differences(recorded, now)
+
+
+def _version_differences(manifest: Manifest, versions: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    recorded = manifest.raw["preparation"].get("versions")
+    return _differences(_flat({"preparation": recorded}), _flat({"preparation": dict(versions)}))
+
+
+def _differences(recorded: Mapping[str, str], now: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    pairs = ((name, recorded.get(name, _ABSENT), now.get(name, _ABSENT)) for name in sorted({*recorded, *now}))
+    return tuple(pair for pair in pairs if pair[1] != pair[2])
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """Nested objects as `outer.inner` -> text."""
+    if isinstance(value, Mapping):
+        found: dict[str, str] = {}
+        for name, inner in value.items():
+            found |= _flat(inner, f"{prefix}.{name}" if prefix else str(name))
+        return found
+    # A tuple now is a list on record.
+    return {prefix: str(list(value) if isinstance(value, tuple) else value)}
+
+
+def _as_stored(pixels: RgbImage, image_format: str) -> RgbImage:
+    """What the stored file would show of these pixels: a JPEG loses some of them."""
+    return _decoded(encode(pixels, format="JPEG")) if image_format == "JPEG" else pixels
+
+
+def _decoded(data: bytes) -> RgbImage:
+    return decode(data, limits=STORED_LIMITS).rgb
+
+
+def _ignore(_fraction: float) -> None:
+    """Nobody asked for progress."""

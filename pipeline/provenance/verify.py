@@ -1,0 +1,129 @@
+"""Verification: every digest is computed again from the files, and whatever differs is named with its file.
+
+It finds damage and careless changes. It is no signature: who can rewrite the catalog and every file can also make new
+digests that agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.catalog.engine import Catalog
+from pipeline.catalog.values import Derivation, Item, ItemFilter
+from pipeline.errors import NotFound
+from pipeline.provenance.checks import (
+    Checks,
+    check_copy,
+    check_embedded,
+    check_record_on_file,
+    check_stored,
+)
+from pipeline.provenance.copies import sidecar_path
+from pipeline.provenance.files import verify_file
+from pipeline.records import Check, VerifyReport
+from pipeline.store import Store
+
+__all__ = ["verify_all", "verify_derivation", "verify_file", "verify_item"]
+
+_EVERY_ITEM = ItemFilter(near_duplicates=True)
+
+
+def verify_item(item_id: int, *, catalog: Catalog, store: Store) -> VerifyReport:
+    """Check the stored originals of one item: bytes, and the pixels they decode to.
+
+    Raises:
+        NotFound: There is no such item.
+    """
+    return VerifyReport(tuple(_item_checks(item_id, catalog, store=store)))
+
+
+def verify_derivation(
+    derivation_id: int, *, catalog: Catalog, store: Store, dreams_folder: Path | None = None
+) -> VerifyReport:
+    """Check one dream: its source, stored bytes, pixels, manifest, embedded record, copy and sidecar.
+
+    dreams_folder: where the copy lies; None leaves copy and sidecar out.
+
+    Raises:
+        NotFound: There is no such dream.
+    """
+    with catalog.read() as uow:
+        derivation = uow.derivations.get(derivation_id)
+        if derivation is None:
+            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl dreams` lists them")
+        item = uow.items.get(derivation.item_id)
+    source = _item_checks(derivation.item_id, catalog, store=store)
+    return VerifyReport((*source, *_derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder)))
+
+
+def verify_all(
+    *,
+    catalog: Catalog,
+    store: Store,
+    dreams_folder: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> VerifyReport:
+    """Check every item and every dream of the catalog.
+
+    on_progress: called with how many are done, of how many.
+    """
+    with catalog.read() as uow:
+        item_ids = [item.id for item in uow.items.list(_EVERY_ITEM, limit=None)]
+        derivation_ids = uow.derivations.all_ids()
+    total = len(item_ids) + len(derivation_ids)
+    checks: list[Check] = []
+    for done, item_id in enumerate(item_ids, start=1):
+        checks += _item_checks(item_id, catalog, store=store)
+        if on_progress is not None:
+            on_progress(done, total)
+    for done, derivation_id in enumerate(derivation_ids, start=len(item_ids) + 1):
+        with catalog.read() as uow:
+            derivation = uow.derivations.get(derivation_id)
+            item = uow.items.get(derivation.item_id) if derivation else None
+        if derivation is not None:
+            checks += _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder)
+        if on_progress is not None:
+            on_progress(done, total)
+    return VerifyReport(tuple(checks))
+
+
+def _item_checks(item_id: int, catalog: Catalog, *, store: Store) -> list[Check]:
+    with catalog.read() as uow:
+        item = uow.items.get(item_id)
+        if item is None:
+            raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
+        sightings = uow.sightings.of_item(item_id)
+    checks = Checks(f"i{item_id}")
+    # The same pixels may have been met in several files; each was kept.
+    for sha256 in dict.fromkeys((item.blob_sha256, *(each.blob_sha256 for each in sightings))):
+        check_stored(checks, sha256, pixels=item.pixel_sha256, store=store)
+    return checks.done
+
+
+def _derivation_checks(
+    derivation: Derivation, item: Item | None, *, store: Store, dreams_folder: Path | None
+) -> list[Check]:
+    checks = Checks(f"d{derivation.id}")
+    data = check_stored(checks, derivation.blob_sha256, pixels=derivation.pixel_sha256, store=store)
+    check_record_on_file(checks, derivation)
+    _check_source(checks, derivation, item)
+    if data is not None:
+        check_embedded(checks, data, derivation=derivation, path=store.path(derivation.blob_sha256))
+    if dreams_folder is not None:
+        copy = dreams_folder / derivation.file_name
+        check_copy(checks, derivation, copy=copy, sidecar=sidecar_path(copy))
+    return checks.done
+
+
+def _check_source(checks: Checks, derivation: Derivation, item: Item | None) -> None:
+    """The manifest's source is the item that the row points at."""
+    source = derivation.manifest.get("source")
+    if item is None or not isinstance(source, dict):
+        checks.fails("source", expected=f"i{derivation.item_id}", found="nothing on record")
+        return
+    for name, expected in (("sha256", item.blob_sha256), ("pixel_sha256", item.pixel_sha256)):
+        if source.get(name) != expected:
+            checks.fails("source", expected=expected, found=str(source.get(name)))
+            return
+    checks.holds("source", found=f"i{item.id}")

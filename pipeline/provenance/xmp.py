@@ -1,0 +1,196 @@
+"""The record inside the picture: an XMP packet with attribution for everyone and the whole manifest for us."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from defusedxml.ElementTree import fromstring
+
+from pipeline.licenses import CC0, PUBLIC_DOMAIN_MARK
+from pipeline.provenance.canonical import NotJson, canonical_json, clean_text, cut_text, escape_xml, parse_object
+from pipeline.provenance.containers import find_xmp
+from pipeline.provenance.manifest import manifest_sha256
+
+NAMESPACE = "urn:dreamcrawl:xmp:1.0:"
+# "Augmentation, correction or enhancement using a Generative AI model": IPTC's term for what a dream is.
+DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+# XMP specification part 3, section 1.1.3: one APP1 segment without the namespace's name.
+JPEG_MAX_PACKET_BYTES = 65_502
+MAX_TITLE_BYTES = 500
+MAX_ATTRIBUTION_BYTES = 1_000
+
+_NAMESPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "stRef": "http://ns.adobe.com/xap/1.0/sType/ResourceRef#",
+    "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "dreamcrawl": NAMESPACE,
+}
+_PUBLIC_DOMAIN = frozenset({CC0.id, PUBLIC_DOMAIN_MARK.id})
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The record found in a picture. Nothing in it is believed yet: verification compares it.
+
+    Attributes:
+        manifest: The manifest as JSON values, or None when its text is no JSON object.
+        manifest_sha256: The digest that stands beside it; empty when absent.
+        derivation_key: The key that stands beside it; empty when absent.
+        problem: Why there is no manifest, or empty.
+    """
+
+    manifest: Mapping[str, Any] | None
+    manifest_sha256: str
+    derivation_key: str
+    problem: str = ""
+
+
+def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> bytes:
+    """The XMP packet for the dream that this manifest describes, in UTF-8.
+
+    manifest: as `build_manifest` gave it.
+    max_bytes: what the file format can hold; None for no limit.
+
+    Raises:
+        ValueError: The packet is longer than `max_bytes`.
+    """
+    source, network, sharing = manifest["source"], manifest["network"], manifest["sharing"]
+    license_ = source["license"]
+    software = f"{manifest['software']['name']} {manifest['software']['version']}"
+    look = f"the recipe {manifest['preset']}" if manifest["preset"] else "a recipe of one's own"
+    page = source["page_url"] or source["image_url"]
+    description = (
+        f"Altered by a neural network: a DeepDream made of the original picture with {look} and the network "
+        f"{network['name']}, by {software}."
+    )
+    digest = manifest_sha256(manifest)
+    lines = [
+        _alternative("dc:title", source["title"]),
+        _sequence("dc:creator", source["creator"]),
+        _bag("dc:contributor", software),
+        _alternative("dc:rights", attribution(manifest), max_bytes=MAX_ATTRIBUTION_BYTES),
+        _alternative("dc:description", description, max_bytes=MAX_ATTRIBUTION_BYTES),
+        _simple("dc:source", page),
+        _simple("photoshop:Credit", _credit(source), max_bytes=MAX_TITLE_BYTES),
+        _simple("photoshop:Source", page),
+        _alternative("xmpRights:UsageTerms", sharing["note"]),
+        _simple("xmpRights:WebStatement", license_["url"]),
+        _simple("xmpRights:Marked", _marked(license_["id"])),
+        _simple("Iptc4xmpExt:DigitalSourceType", DIGITAL_SOURCE_TYPE),
+        _simple("xmpMM:DocumentID", f"urn:dreamcrawl:derivation:{manifest['derivation_key']}"),
+        f'<xmpMM:DerivedFrom rdf:parseType="Resource">{_simple("stRef:documentID", _urn(source))}</xmpMM:DerivedFrom>',
+        _simple("xmp:CreatorTool", software),
+        _simple("xmp:CreateDate", manifest["created_at"]),
+        _simple("dreamcrawl:DerivationKey", manifest["derivation_key"]),
+        _simple("dreamcrawl:ManifestSHA256", digest),
+        _simple("dreamcrawl:Manifest", canonical_json(dict(manifest)), max_bytes=None),
+    ]
+    declarations = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items() if prefix != "rdf")
+    packet = (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_NAMESPACES["rdf"]}">'
+        f'<rdf:Description rdf:about=""{declarations}>\n'
+        + "\n".join(line for line in lines if line)
+        + '\n</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    ).encode()
+    if max_bytes is not None and len(packet) > max_bytes:
+        raise ValueError(
+            f"the record of this dream takes {len(packet)} bytes and this file format holds {max_bytes}; save it as PNG"
+        )
+    return packet
+
+
+def attribution(manifest: Mapping[str, Any]) -> str:
+    """Title, author, source and licence of the original in one line, and that it was altered."""
+    source = manifest["source"]
+    title = f'"{_one_line(source["title"])}"' if source["title"] else "Untitled picture"
+    author = f" by {_one_line(source['creator'])}" if source["creator"] else ", author unknown"
+    page = f" ({source['page_url']})" if source["page_url"] else ""
+    return f"{title}{author}{page}, {source['license']['name']}; altered by a neural network"
+
+
+def read_xmp(data: bytes) -> Embedded | None:
+    """The dreamcrawl record of a PNG, JPEG or WebP file, or None when there is none.
+
+    data: the whole file; it may come from anyone. Never raises for what the file holds.
+    """
+    packet = find_xmp(data)
+    if packet is None or NAMESPACE.encode() not in packet:
+        return None
+    try:
+        # Other tools close their packets with zero bytes or spaces.
+        root = fromstring(packet.strip(b"\x00 \t\r\n"), forbid_dtd=True)
+    except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
+        return Embedded(None, "", "", f"the XMP packet cannot be read: {clean_text(str(error))[:200]}")
+    found = _own_properties(root)
+    text = found.get("Manifest")
+    digest, key = found.get("ManifestSHA256", ""), found.get("DerivationKey", "")
+    if text is None:
+        return Embedded(None, digest, key, "the XMP packet holds no manifest") if found else None
+    try:
+        return Embedded(parse_object(text), digest, key)
+    except NotJson as error:
+        return Embedded(None, digest, key, f"the manifest is no JSON: {clean_text(str(error))[:200]}")
+
+
+def _own_properties(root: ET.Element) -> dict[str, str]:
+    """Name -> text of the properties in our namespace; XMP lets a tool write them as elements or as attributes."""
+    found: dict[str, str] = {}
+    for description in root.iter(f"{{{_NAMESPACES['rdf']}}}Description"):
+        values = [*description.attrib.items(), *((child.tag, child.text or "") for child in description)]
+        for name, value in values:
+            if name.startswith(f"{{{NAMESPACE}}}"):
+                found.setdefault(name.removeprefix(f"{{{NAMESPACE}}}"), value)
+    return found
+
+
+def _urn(source: Mapping[str, Any]) -> str:
+    return f"urn:sha256:{source['sha256']}"
+
+
+def _credit(source: Mapping[str, Any]) -> str | None:
+    return " / ".join(part for part in (source["creator"], source["source"]) if part) or None
+
+
+def _marked(license_id: str) -> str | None:
+    """`True` for a picture with an owner, `False` for the public domain; XMP leaves it out when nobody knows."""
+    if license_id in _PUBLIC_DOMAIN:
+        return "False"
+    return None if license_id == "unknown" else "True"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _simple(name: str, text: str | None, *, max_bytes: int | None = None) -> str:
+    if not text:
+        return ""
+    return f"<{name}>{escape_xml(text if max_bytes is None else cut_text(_one_line(text), max_bytes))}</{name}>"
+
+
+def _list(name: str, container: str, attribute: str, text: str | None, max_bytes: int) -> str:
+    if not text:
+        return ""
+    entry = escape_xml(cut_text(_one_line(text), max_bytes))
+    return f"<{name}><rdf:{container}><rdf:li{attribute}>{entry}</rdf:li></rdf:{container}></{name}>"
+
+
+def _alternative(name: str, text: str | None, *, max_bytes: int = MAX_TITLE_BYTES) -> str:
+    return _list(name, "Alt", ' xml:lang="x-default"', text, max_bytes)
+
+
+def _sequence(name: str, text: str | None) -> str:
+    return _list(name, "Seq", "", text, MAX_TITLE_BYTES)
+
+
+def _bag(name: str, text: str | None) -> str:
+    return _list(name, "Bag", "", text, MAX_TITLE_BYTES)

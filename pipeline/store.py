@@ -1,0 +1,134 @@
+"""The content-addressed store: every file once, under the SHA-256 of its bytes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import StoreCorrupt, WorkspaceUnusable
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY_PREFIX = ".tmp-"
+
+
+class Store:
+    """Immutable files in `root/ab/cd/<sha256>`, without extension.
+
+    Several processes may write at once: a file appears under its name complete or not at all.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds the store."""
+        return self._root
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes with this digest lie, or would lie.
+
+        Raises:
+            ValueError: `sha256` is not 64 lower-case hexadecimal digits.
+        """
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"not a SHA-256 in lower-case hexadecimal: {sha256!r}")
+        return self._root / sha256[:2] / sha256[2:4] / sha256
+
+    def has(self, sha256: str) -> bool:
+        """Whether a file lies under this digest; its bytes are not read."""
+        return self.path(sha256).is_file()
+
+    def put(self, data: bytes) -> str:
+        """Keep these bytes and give their SHA-256 in hexadecimal; does nothing when they are there already.
+
+        When this returns, the file is on the disk: a row that names it may be written.
+
+        Raises:
+            WorkspaceUnusable: The disk is full or the folder is read-only; nothing half written stays behind.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.path(sha256)
+        with _translated(self._root):
+            # A file cut short by a power loss has another size and is replaced.
+            if target.is_file() and target.stat().st_size == len(data):
+                return sha256
+            self._write(target, data)
+        return sha256
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes with this digest, checked.
+
+        Raises:
+            StoreCorrupt: The file is missing, cannot be read, or its bytes have another digest.
+        """
+        path = self.path(sha256)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise StoreCorrupt(f"{path} is missing from the store; restore it from a backup, then verify") from error
+        except OSError as error:
+            raise StoreCorrupt(f"{path} cannot be read: {error.strerror or error}; check the disk") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != sha256:
+            raise StoreCorrupt(
+                f"{path} holds other bytes than it was filed under (found {found}); "
+                "restore it from a backup, or delete it and fetch it again"
+            )
+        return data
+
+    def digests(self) -> Iterator[str]:
+        """The digest of every file in the store, in order of digest."""
+        if not self._root.is_dir():
+            return
+        for path in sorted(self._root.glob("??/??/*")):
+            if _SHA256.fullmatch(path.name) and path.is_file():
+                yield path.name
+
+    @staticmethod
+    def _write(target: Path, data: bytes) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=target.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)  # mkstemp makes it private; a picture server may run as another user
+            # Rename last: no reader may see half a file.
+            temporary.replace(target)
+            _sync_folder(target.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in this folder last through a power loss, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        way_out = (
+            "make room on the disk, then run the same command again"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "make the folder writable, or choose another workspace"
+        )
+        raise WorkspaceUnusable(f"the store {root} cannot be written: {error.strerror or error}; {way_out}") from error
