@@ -27,7 +27,8 @@ def apply_colors(dream: Pixels, source: Pixels, colors: Colors) -> Pixels:
 def _balanced(dream: Pixels, source: Pixels) -> Pixels:
     centre, spread = dream.mean(axis=(1, 2), keepdims=True), dream.std(axis=(1, 2), keepdims=True)
     wanted_centre, wanted_spread = source.mean(axis=(1, 2), keepdims=True), source.std(axis=(1, 2), keepdims=True)
-    gain = np.divide(wanted_spread, spread, out=np.ones_like(spread), where=spread > 0)
+    # Half way in proportion: the whole way would wash out the contrast that the ascent has built up.
+    gain = np.sqrt(np.divide(wanted_spread, spread, out=np.ones_like(spread), where=spread > 0))
     balanced: Pixels = (dream - centre) * gain + wanted_centre
     return balanced
 

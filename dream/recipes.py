@@ -74,8 +74,8 @@ class Resampling(StrEnum):
 class Colors(StrEnum):
     """What becomes of the dream's colours at the end.
 
-    `free` keeps them, `balanced` gives each channel the mean and spread it had in the source, and `source` keeps
-    only the dream's lightness and takes the colours of the source.
+    `free` keeps them. `balanced` gives each channel the mean it had in the source, and a spread half way between the
+    dream's and the source's. `source` keeps only the dream's lightness and takes the colours of the source.
     """
 
     FREE = "free"

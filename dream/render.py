@@ -153,7 +153,7 @@ def _climb_octaves(
         octave_source = resize(source, size, recipe.resampling)
         images = octave_source if images is None else resize(images, size, recipe.resampling)
         if recipe.reinject_detail and held is not None:
-            images += octave_source - resize(held, size, recipe.resampling)
+            images = images + (octave_source - resize(held, size, recipe.resampling))
         held = octave_source
 
         def on_steps(steps: int, *, before: int = done, pixels: int = size.pixels) -> None:

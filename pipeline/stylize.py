@@ -6,7 +6,6 @@ from the row and is made again by the next run where it is missing.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from pipeline.images import decode, encode
 from pipeline.provenance.canonical import clean_text
 from pipeline.provenance.copies import SHORT_KEY, file_name_of, restore_copy, sweep
 from pipeline.provenance.derivation import Renderer, RendererIdentity, RgbImage, derivation_key
-from pipeline.provenance.manifest import Output, build_manifest, license_of, manifest_sha256
+from pipeline.provenance.manifest import Output, build_manifest, license_of, manifest_sha256, software_version
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
 from pipeline.provenance.xmp import JPEG_MAX_PACKET_BYTES, write_xmp
 from pipeline.records import StylizeReport
@@ -206,7 +205,7 @@ class _Stylizing:
                 preparation=preparation,
                 output=output,
                 created_at=datetime.now(UTC),
-                software_version=importlib.metadata.version("dreamcrawl"),
+                software_version=software_version(),
             )
             xmp = write_xmp(manifest, max_bytes=JPEG_MAX_PACKET_BYTES if output.format == "JPEG" else None)
         except (TypeError, ValueError) as error:  # a renderer's facts may be anything

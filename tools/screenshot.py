@@ -95,7 +95,7 @@ def main() -> int:
         parser.error("the address is not on this machine; add --anywhere if you mean it")
     browser = find_browser()
     if browser is None:
-        print(  # noqa: T201 - a command
+        print(
             "No Chromium on the PATH. On Debian and Ubuntu: apt-get install chromium; or name one in "
             "DREAMCRAWL_TEST_BROWSER.",
             file=sys.stderr,
@@ -113,8 +113,8 @@ def main() -> int:
         hover=given.hover,
     )
     for message in messages:
-        print(message, file=sys.stderr)  # noqa: T201 - a command
-    print(given.out)  # noqa: T201 - a command
+        print(message, file=sys.stderr)
+    print(given.out)
     return 0
 
 

@@ -189,7 +189,9 @@ def _caption(picture: SitePicture) -> str:
     text = f"{escape(photo.title)}. Photograph: {escape(photo.author)}."
     match form:
         case LicenseForm.REL | LicenseForm.REL_AND_JSON_LD:
-            return f'{text} Licence: <a rel="license" href="{photo.license_url}">{photo.license_name}</a>.'
+            author = f'<a rel="author" href="/credits.html">{escape(photo.author)}</a>'
+            terms = f'<a rel="license" href="{photo.license_url}">{photo.license_name}</a>'
+            return f"{escape(photo.title)}. Photograph: {author}. Licence: {terms}."
         case LicenseForm.NONE | LicenseForm.EMBEDDED:
             return text
         case _:

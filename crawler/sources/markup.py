@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]  # it ships none
 
 MAX_TEXT = 1000
 _SPACE = re.compile(r"\s+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _UNSEEN = frozenset({"script", "style", "template"})
+# No space belongs before these, though an element may end there.
+_CLOSING = tuple(".,;:!?)]}%'\"\u2019\u201d")
 
 
 class Element(Protocol):
     """As much of an lxml element as is used here."""
 
-    tag: str
+    tag: Any  # a string, but for comments and entities
     text: str | None
     tail: str | None
 
@@ -58,28 +60,24 @@ def clean(text: str | None) -> str | None:
 
 
 def text_of(element: Element) -> str | None:
-    """What a reader sees of an element, in one line."""
+    """What a reader sees of an element, in one line; words of neighbouring elements are kept apart."""
     parts: list[str] = []
-    _collect(element, parts)
-    return clean(" ".join(parts))
-
-
-def _collect(root: Element, parts: list[str]) -> None:
     # With a stack of our own: pages nest deeper than Python may recurse.
-    stack: list[Element | str] = [root]
+    stack: list[Element | str] = [element]
     while stack:
         node = stack.pop()
         if isinstance(node, str):
-            parts.append(node)
+            parts.append(node if node.startswith(_CLOSING) else f" {node}")
             continue
         if not isinstance(node.tag, str) or node.tag in _UNSEEN:
             continue
-        if node.text:
-            parts.append(node.text)
         for child in reversed(list(node)):
             if child.tail:
                 stack.append(child.tail)
             stack.append(child)
+        if node.text:
+            stack.append(node.text)
+    return clean("".join(parts))
 
 
 def words_of(attribute: str | None) -> frozenset[str]:

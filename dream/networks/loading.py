@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dream.errors import UnknownName
 from dream.networks.cards import NetworkCard
 from dream.networks.efficientnet_lite0 import build_efficientnet_lite0
 from dream.networks.inception_v3 import build_inception_v3, canonical_names
@@ -16,8 +17,11 @@ def build_network(card: NetworkCard, weights: Path) -> Network:
     """The network of `card` with the weights of this file, whose digest the caller has checked.
 
     Raises:
+        UnknownName: there is no builder for a card of this name.
         NetworkInvalid: the file does not hold what the network needs.
     """
+    if card.name not in _BUILDERS:
+        raise UnknownName("network", card.name, _BUILDERS)
     return _BUILDERS[card.name](card, weights)
 
 

@@ -13,7 +13,8 @@ import importlib.util
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -123,6 +124,8 @@ def import_for_card(card: NetworkCard, source: Path, *, weights_folder: Path) ->
                 _sync(writer)
             _check_arrival(partial, card, came_from=str(source))
             _publish(partial, path)
+        except OSError as error:
+            raise WeightsUnavailable(f"{source} could not be copied to {weights_folder}: {error.strerror}") from error
         finally:
             partial.unlink(missing_ok=True)
     return path
@@ -205,16 +208,21 @@ def _digest(path: Path, algorithm: str) -> str:
         raise WeightsUnavailable(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _lock(path: Path) -> FileLock:
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Held by one process at a time for this file; the others wait."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_TIMEOUT_SECONDS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_TIMEOUT_SECONDS)
         lock.acquire()
     except Timeout as error:
         raise WeightsUnavailable(f"another process has been fetching {path.name} for an hour; stop it") from error
     except OSError as error:
         raise WeightsUnavailable(f"the weights folder {path.parent} cannot be written: {error.strerror}") from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sync(stream: BinaryIO) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pipeline.catalog.values import Derivation, Item, Sighting
 from pipeline.licenses import UNKNOWN, License, license_by_id
 from pipeline.provenance.sharing import public_url, web_address
+
+# Marks that turn the direction of all text after them, past the end of the title that holds them.
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def license_of(item: Item) -> License:
@@ -64,4 +68,4 @@ def _license(item: Item) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(_TURNS.sub("", text).split())

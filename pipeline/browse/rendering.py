@@ -48,7 +48,7 @@ def make_renderer(title: str, static: dict[str, bytes]) -> Render:
         static_url=lambda name: f"/static/{name}?v={digests[name]}",
         thumb_url=_thumb_url,
         fitted=views.fitted,
-        staged=views.staged,
+        ratio_class=views.ratio_class,
     )
     environment.filters.update(
         web=web_address,

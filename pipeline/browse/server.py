@@ -32,6 +32,7 @@ def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[str], 
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             lifespan="off",
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )

@@ -83,7 +83,7 @@ def sort_menu(view: View) -> Menu:
     """The orders."""
     labels = {Sort.NEWEST: "Newest first", Sort.OLDEST: "Oldest first", Sort.LARGEST: "Largest first"}
     choices = tuple(Choice(label, view.sorted_by(sort).url(), view.sort is sort) for sort, label in labels.items())
-    return Menu("Order", labels[view.sort], choices)
+    return Menu(labels[view.sort], None, choices)
 
 
 def chips(view: View) -> tuple[Chip, ...]:
@@ -185,6 +185,8 @@ def moment_text(moment: datetime) -> str:
 
 def seconds_text(seconds: float) -> str:
     """Such as `0.8 s` or `3 min 20 s`."""
+    if seconds < 0.1:
+        return "less than 0.1 s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -196,6 +198,11 @@ def fitted(width: int, height: int, side: int) -> tuple[int, int]:
     """Width and height of a thumbnail whose longer side is at most `side`; never larger than the picture."""
     scale = min(1.0, side / max(width, height, 1))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def ratio_class(width: int, height: int) -> str:
+    """The class that tells gallery.css how wide a tile is: its width over its height in tenths, 4 to 30."""
+    return f"r{min(30, max(4, round(10 * width / max(height, 1))))}"
 
 
 def staged(width: int, height: int, *, most_width: int, most_height: int, most_enlarged: float) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from pipeline.records import CrawlRecord, IngestReport, Outcome
 from pipeline.store import Store
 
 _BATCH = 100  # records without bytes in one transaction
+_LOCK_PREFIX, _LOCK_SUFFIX = ".ingest-", ".lock"
 
 
 def ingest_inbox(
@@ -163,9 +164,10 @@ def _run_of(inbox: SealedInbox, catalog: Catalog) -> int | None:
 def _alone(path: Path) -> Iterator[bool]:
     """One ingest of an inbox at a time; gives whether the inbox is still there once it is this one's turn.
 
-    The lock lies beside the inbox, not in it: the inbox is renamed while the lock is held.
+    The lock lies beside the inbox, not in it: the inbox is renamed while the lock is held. Locks of inboxes that are
+    gone are cleared away; whoever still waits for one finds its inbox gone.
     """
-    lock_path = path.with_name(f".ingest-{path.name}.lock")
+    lock_path = path.with_name(f"{_LOCK_PREFIX}{path.name}{_LOCK_SUFFIX}")
     lock = FileLock(lock_path)
     try:
         lock.acquire()
@@ -176,6 +178,7 @@ def _alone(path: Path) -> Iterator[bool]:
     try:
         yield path.exists()
     finally:
-        if not path.exists():
-            lock_path.unlink(missing_ok=True)
+        for leftover in path.parent.glob(f"{_LOCK_PREFIX}*{_LOCK_SUFFIX}"):
+            if not path.with_name(leftover.name[len(_LOCK_PREFIX) : -len(_LOCK_SUFFIX)]).exists():
+                leftover.unlink(missing_ok=True)
         lock.release()

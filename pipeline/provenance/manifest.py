@@ -6,6 +6,7 @@ The field names are described in docs/provenance.md.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -239,6 +240,14 @@ def manifest_sha256(manifest: Mapping[str, Any]) -> str:
         return json_sha256(dict(manifest))
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def software_version() -> str:
+    """The version of this program, or `unknown` where it runs without being installed."""
+    try:
+        return importlib.metadata.version(SOFTWARE)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def license_of(item: Item) -> License:

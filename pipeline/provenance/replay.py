@@ -130,7 +130,7 @@ def _on_record(derivation_id: int, catalog: Catalog) -> tuple[Derivation, Item, 
     with catalog.read() as uow:
         derivation = uow.derivations.get(derivation_id)
         if derivation is None:
-            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl dreams` lists them")
+            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl browse` shows those there are")
         item = uow.items.get(derivation.item_id)
     try:
         manifest = Manifest.read(derivation.manifest)

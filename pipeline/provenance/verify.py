@@ -51,7 +51,7 @@ def verify_derivation(
     with catalog.read() as uow:
         derivation = uow.derivations.get(derivation_id)
         if derivation is None:
-            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl dreams` lists them")
+            raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl browse` shows those there are")
         item = uow.items.get(derivation.item_id)
     source = _item_checks(derivation.item_id, catalog, store=store)
     return VerifyReport((*source, *_derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder)))

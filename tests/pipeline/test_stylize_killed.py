@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
+import shutil
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from pipeline.provenance.verify import verify_all
 from tests.support.inverting import Workshop, picture, workshop
-from tests.support.stylizing_process import start
+from tests.support.stylizing_process import KILLED, start
 
-KILLS = 10
-ITEMS = 4 * KILLS  # each killed run makes three at the most
+KILLS = 6
+ITEMS = 36
 
 
 def counts_at_the_end(process: BaseProcess, messages: Connection) -> tuple[int, int, int]:
@@ -50,6 +53,36 @@ def assert_nothing_is_half(shop: Workshop) -> int:
     return len(rows)
 
 
+@pytest.mark.slow
+def test_a_run_that_dies_before_any_of_its_file_operations_is_completed_by_the_next(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    with workshop(template) as shop:
+        shop.add(picture(1))
+    stages = set()
+
+    for operation in itertools.count(1):
+        folder = tmp_path / str(operation)
+        shutil.copytree(template, folder)
+        process, messages = start(folder, dies_at=operation)
+        messages.send("go")
+        process.join(60)
+        messages.close()
+        with workshop(folder) as shop:
+            dreams = assert_nothing_is_half(shop)
+            stages.add((dreams, len(list(shop.dreams.glob("*.png"))), len(list(shop.dreams.glob("*.json")))))
+            report = shop.stylize(1)
+            assert (report.made, report.already, report.failed) == (1 - dreams, dreams, ())
+            assert verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams).ok
+            assert len(list(shop.dreams.glob("*.png"))) == len(list(shop.dreams.glob("*.json"))) == 1
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == KILLED
+
+    # Rows, copies, sidecars: it died before the row, before the copy, before the sidecar, and not at all.
+    assert stages == {(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)}
+
+
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_leaves_no_half_file_and_the_next_run_completes_it(tmp_path: Path) -> None:
     chance = random.Random(20260504)
     counts = [0]

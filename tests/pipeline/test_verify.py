@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -430,3 +432,23 @@ def test_stored_limits_let_in_what_smaller_limits_would_not(tmp_path: Path) -> N
 
         assert (derivation.width, derivation.height) == (512, 4)
         assert verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams).ok
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_the_program_in_the_documentation_checks_a_dream_by_hand(
+    scenes: dict[str, Scene], image_format: str, tmp_path: Path
+) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "provenance.md"
+    program = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    copy = scenes[image_format].copy
+    painted = tmp_path / "painted.png"
+    rgb = 255 - decode(copy.read_bytes()).rgb
+    painted.write_bytes(encode(rgb, format="PNG", xmp=write_xmp(scenes[image_format].derivation.manifest)))
+
+    def outcome(path: Path) -> list[str]:
+        command = [sys.executable, "-c", program, str(path)]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        return [" ".join(line.split()[:2]) for line in lines]
+
+    assert outcome(copy) == ["manifest holds", "recipe holds", "key holds", "pixels holds"]
+    assert outcome(painted) == ["manifest holds", "recipe holds", "key holds", "pixels DIFFERS:"]

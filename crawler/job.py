@@ -1,0 +1,108 @@
+"""What a crawl is asked to do and how it tells of itself: the values that cross to the child process and back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+DEFAULT_MAX_IMAGE_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class CrawlRequest:
+    """What to look for, where, and with which manners.
+
+    Attributes:
+        keywords: What to look for; none means every picture.
+        source: Name of the source.
+        argument: What follows `=` in `--source NAME=ARGUMENT`.
+        limit: Most pictures to collect.
+        only_new: Whether only pictures fetched now count towards the limit; otherwise known ones do too.
+        contact: E-mail or address of the operator, sent to every site; needed for any host beyond loopback.
+        deadline_seconds: The crawl is ended after this long; what it has is kept.
+        delay_seconds: Least time between two requests to one host; not applied to loopback.
+        concurrency_per_host: Most requests at once to one host.
+        max_image_bytes: Larger files are refused.
+        max_pages: Most pages read.
+        max_depth: Most links between the start page and a page read.
+        product_version: Sent to every site as part of the user agent.
+    """
+
+    keywords: tuple[str, ...]
+    source: str
+    argument: str
+    limit: int = 50
+    only_new: bool = False
+    contact: str | None = None
+    deadline_seconds: float = 900.0
+    delay_seconds: float = 0.25
+    concurrency_per_host: int = 4
+    max_image_bytes: int = DEFAULT_MAX_IMAGE_BYTES
+    max_pages: int = 500
+    max_depth: int = 5
+    product_version: str = "0"
+
+    @property
+    def user_agent(self) -> str:
+        """How this crawl names itself: the product, its version, and whom to write to."""
+        product = f"dreamcrawl/{self.product_version}"
+        return f"{product} (+{self.contact})" if self.contact else product
+
+    def to_json(self) -> dict[str, Any]:
+        """This request as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_json` gave."""
+        return cls(**{**data, "keywords": tuple(data["keywords"])})
+
+
+@dataclass(frozen=True)
+class CrawlProgress:
+    """How far a crawl is: found = known + refused + failed + fetched.
+
+    Attributes:
+        pages: Pages read.
+        found: Candidates settled so far.
+        host: The host of the last answer; the folder, for files; empty before the first.
+        seconds: Since the crawl began.
+    """
+
+    pages: int = 0
+    found: int = 0
+    fetched: int = 0
+    known: int = 0
+    refused: int = 0
+    failed: int = 0
+    host: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the child process needs.
+
+    Attributes:
+        inbox_parent: Folder of the inboxes.
+        crawl_id: Name of the new inbox.
+        about: What ingest should know of the crawl.
+        catalog: Path or address of the catalog whose ledger is asked, or None.
+    """
+
+    request: CrawlRequest
+    inbox_parent: str
+    crawl_id: str
+    about: Mapping[str, Any]
+    catalog: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """This job as JSON values."""
+        return {**dataclasses.asdict(self), "about": dict(self.about)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The job that `to_json` gave."""
+        return cls(**{**data, "request": CrawlRequest.from_json(data["request"])})

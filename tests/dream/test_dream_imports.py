@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "dream.render",
+        "dream.recipes",
+        "dream.presets",
+        "dream.octaves",
+        "dream.networks",
+        "dream.networks.cards",
+        "dream.networks.weights",
+        "dream.runtime",
+    ],
+)
+def test_tensorflow_does_not_load_with_what_only_describes_a_dream(module: str):
+    script = f"import sys, {module}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+
+    assert done.returncode == 0

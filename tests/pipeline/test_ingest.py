@@ -1,0 +1,509 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.catalog.ledger import Ledger
+from pipeline.errors import ImageRejected, InboxUnusable, NotFound, Reason, StoreCorrupt, WorkspaceUnusable
+from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE, hamming_distance, perceptual_hash, pixel_sha256, sha256
+from pipeline.images import ImageLimits
+from pipeline.ingest.ingest import ingest_inbox
+from pipeline.ingest.single import ingest_file
+from pipeline.records import DeclaredLicense, HttpFacts, IngestReport
+from pipeline.store import Store
+from tests.support.inboxes import FOUND_AT, failed, fetched, known, refused, sealed_inbox
+from tests.support.pictures import file_of, scene, scene_file, xmp_packet
+
+
+class Workshop:
+    """A catalog, a store and an inbox folder in a temporary folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.catalog: Catalog = open_catalog(root / "catalog.sqlite3")
+        self.store = Store(root / "store")
+        self._count = 0
+
+    def run(self) -> int:
+        with self.catalog.write() as uow:
+            return uow.runs.start("run", keywords=["mill"], source="x", parameters={}, process="host:1:1", version="1")
+
+    def inbox(self, *candidates: tuple[Any, bytes | None], **about: Any) -> Path:
+        self._count += 1
+        return sealed_inbox(self.root / "inbox", candidates, crawl_id=f"crawl-{self._count}", **about)
+
+    def ingest(self, *candidates: tuple[Any, bytes | None], run_id: int | None = None, **options: Any) -> IngestReport:
+        return self.take(self.inbox(*candidates), run_id=run_id, **options)
+
+    def take(self, path: Path, *, run_id: int | None = None, **options: Any) -> IngestReport:
+        values: dict[str, Any] = {"limits": ImageLimits(), "near_distance": DEFAULT_NEAR_DISTANCE}
+        report = ingest_inbox(path, catalog=self.catalog, store=self.store, run_id=run_id, **{**values, **options})
+        assert report.fetched == report.accepted + report.exact_duplicates + report.near_duplicates + report.rejected
+        assert sum(report.reasons.values()) == report.rejected
+        return replace(report, seconds=0.0)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workshop]:
+    workshop = Workshop(tmp_path)
+    yield workshop
+    workshop.catalog.close()
+
+
+def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: Workshop) -> None:
+    run_id = shop.run()
+    rgb = scene(1)
+    data = file_of(rgb)
+    record = fetched("a.png", keyword="Wind Mill", title="Mill", alt="a mill", tags=("old", "mill"), creator="Ada")
+
+    report = shop.ingest((record, data), run_id=run_id)
+
+    assert report == IngestReport(fetched=1, accepted=1, item_ids=(1,))
+    with shop.catalog.read() as uow:
+        item, (sighting,), (keyword,) = uow.items.get(1), uow.sightings.of_item(1), uow.items.keywords(1)
+        entry = uow.ledger.known(["https://example.org/a.png"])["https://example.org/a.png"]
+        blob = uow.blobs.get(sha256(data))
+        assert uow.items.representatives_of_run(run_id) == [1]
+        assert len(uow.items.fingerprint(1, "phash16-v1")) == 32
+    assert (item.blob_sha256, item.pixel_sha256) == (sha256(data), pixel_sha256(rgb))
+    assert (item.width, item.height, item.format, item.frames) == (160, 120, "PNG", 1)
+    assert (item.title, item.creator, item.license_id, item.first_run_id) == ("Mill", "Ada", None, run_id)
+    assert (sighting.relation, sighting.run_id, sighting.source) == ("first", run_id, "website")
+    assert (sighting.alt, sighting.tags) == ("a mill", ("old", "mill"))
+    assert sighting.fetched_at == sighting.last_seen_at == datetime.fromisoformat(FOUND_AT)
+    assert (keyword.keyword, keyword.fields, keyword.score) == ("wind mill", ("title",), 0.5)
+    assert (entry.state, entry.item_id, entry.sha256) == ("kept", 1, sha256(data))
+    assert (blob.size_bytes, blob.media_type) == (len(data), "image/png")
+    assert shop.store.read(sha256(data)) == data
+
+
+def test_the_inbox_is_gone_afterwards(shop: Workshop) -> None:
+    path = shop.inbox((fetched("a.png"), scene_file(1)))
+
+    shop.take(path)
+
+    assert list((shop.root / "inbox").iterdir()) == []
+    with shop.catalog.read() as uow:
+        assert uow.ingest_progress.of_crawl("crawl-1") == {}
+    with pytest.raises(InboxUnusable):
+        shop.take(path)
+
+
+def test_the_same_bytes_elsewhere_are_a_sighting_of_the_same_item(shop: Workshop) -> None:
+    data = scene_file(1)
+    first, second = shop.run(), shop.run()
+    shop.ingest((fetched("a.png"), data), run_id=first)
+
+    report = shop.ingest((fetched("b.png", page_url="https://other.example/"), data), run_id=second)
+
+    assert report == IngestReport(fetched=1, exact_duplicates=1, item_ids=(1,))
+    with shop.catalog.read() as uow:
+        assert [(s.relation, s.run_id, s.image_url) for s in uow.sightings.of_item(1)] == [
+            ("first", first, "https://example.org/a.png"),
+            ("same_bytes", second, "https://example.org/b.png"),
+        ]
+        assert uow.counts().items == 1
+        assert uow.items.representatives_of_run(second) == [1]
+
+
+def test_the_same_pixels_in_another_file_are_a_sighting_of_the_same_item(shop: Workshop) -> None:
+    rgb = scene(1)
+    variants = [file_of(rgb), file_of(rgb, compress_level=1), file_of(rgb, "WEBP", lossless=True)]
+
+    report = shop.ingest(*((fetched(f"{n}.png"), data) for n, data in enumerate(variants)))
+
+    assert report == IngestReport(fetched=3, accepted=1, exact_duplicates=2, item_ids=(1,))
+    with shop.catalog.read() as uow:
+        assert [s.relation for s in uow.sightings.of_item(1)] == ["first", "same_pixels", "same_pixels"]
+        assert uow.counts().blobs == 3
+    for data in variants:
+        assert shop.store.read(sha256(data)) == data
+    again = shop.ingest((fetched("again.webp"), variants[2]))
+    assert again.exact_duplicates == 1
+    with shop.catalog.read() as uow:
+        assert uow.sightings.of_item(1)[-1].relation == "same_bytes"
+
+
+def _edited(rgb: np.ndarray) -> dict[str, bytes]:
+    image = Image.fromarray(rgb)
+    return {
+        "jpeg": file_of(rgb, "JPEG", quality=60),
+        "half": file_of(image.resize((image.width // 2, image.height // 2)), "JPEG", quality=90),
+        "brighter": file_of(ImageEnhance.Brightness(image).enhance(1.1)),
+    }
+
+
+def test_what_resembles_an_item_is_kept_and_linked_to_it(shop: Workshop) -> None:
+    run_id = shop.run()
+    rgb = scene(1, width=320, height=240)
+    shop.ingest((fetched("other.png"), scene_file(2)), (fetched("a.png"), file_of(rgb)))
+
+    report = shop.ingest(*((fetched(name), data) for name, data in _edited(rgb).items()), run_id=run_id)
+
+    assert report == IngestReport(fetched=3, near_duplicates=3, item_ids=(2,))
+    with shop.catalog.read() as uow:
+        near = [uow.items.get(item_id) for item_id in (3, 4, 5)]
+        assert uow.items.representatives_of_run(run_id) == [2]
+    assert {item.near_duplicate_of_id for item in near} == {2}
+    assert all(0 <= item.near_duplicate_distance <= DEFAULT_NEAR_DISTANCE for item in near)
+
+
+def test_links_are_stars_and_never_chains(shop: Workshop) -> None:
+    first, last = scene(1).astype(float), scene(2).astype(float)
+    steps = [np.clip(first + (last - first) * part, 0, 255).astype(np.uint8) for part in np.linspace(0, 1, 13)]
+
+    shop.ingest(*((fetched(f"{n}.png"), file_of(rgb)) for n, rgb in enumerate(steps)))
+
+    with shop.catalog.read() as uow:
+        items = {item.id: item for item in uow.items.list(limit=None)}
+    linked = [item for item in items.values() if item.near_duplicate_of_id is not None]
+    assert linked
+    assert len(items) - len(linked) >= 2  # the two ends are different pictures
+    for item in linked:
+        assert items[item.near_duplicate_of_id].near_duplicate_of_id is None
+
+
+@pytest.mark.parametrize(("spare", "links"), [(0, 1), (-1, 0)])
+def test_the_radius_decides(shop: Workshop, spare: int, links: int) -> None:
+    rgb = scene(1, width=320, height=240)
+    edited = np.asarray(Image.fromarray(rgb).crop((3, 3, 317, 237)))
+    distance = hamming_distance(perceptual_hash(rgb), perceptual_hash(edited))
+    assert distance > 0
+
+    report = shop.ingest(
+        (fetched("a.png"), file_of(rgb)), (fetched("b.png"), file_of(edited)), near_distance=distance + spare
+    )
+
+    assert (report.accepted, report.near_duplicates) == (2 - links, links)
+    with shop.catalog.read() as uow:
+        assert uow.items.get(2).near_duplicate_distance == (distance if links else None)
+
+
+def test_plain_pictures_are_all_kept_apart(shop: Workshop) -> None:
+    colors = [(200, 30, 30), (30, 200, 30), (255, 255, 255), (128, 128, 128)]
+
+    report = shop.ingest(
+        *((fetched(f"{n}.png"), file_of(Image.new("RGB", (100, 80), color))) for n, color in enumerate(colors))
+    )
+
+    assert report == IngestReport(fetched=4, accepted=4, item_ids=(1, 2, 3, 4))
+
+
+def test_bad_pictures_are_rejected_with_their_reason_and_stop_nothing(shop: Workshop) -> None:
+    run_id = shop.run()
+    bad = {
+        "page.jpg": (b"<html>404</html>", Reason.NOT_AN_IMAGE),
+        "cut.jpg": (scene_file(1, "JPEG")[:-500], Reason.TRUNCATED),
+        "icon.png": (scene_file(1, width=16, height=16), Reason.TOO_SMALL),
+        "scan.tif": (scene_file(1, "TIFF"), Reason.FORMAT_NOT_ALLOWED),
+        "empty.png": (b"", Reason.EMPTY),
+        "big.png": (scene_file(3, width=500, height=300), Reason.TOO_MANY_PIXELS),
+    }
+    candidates = [(fetched(name), data) for name, (data, _) in bad.items()]
+
+    report = shop.ingest(
+        *candidates, (fetched("good.png"), scene_file(2)), run_id=run_id, limits=ImageLimits(max_pixels=100_000)
+    )
+
+    reasons = {reason.value: 1 for _, reason in bad.values()}
+    assert report == IngestReport(fetched=7, accepted=1, rejected=6, reasons=reasons, item_ids=(1,))
+    with shop.catalog.read() as uow:
+        rejections = {r.image_url.rsplit("/", 1)[1]: r for r in uow.rejections.of_run(run_id)}
+        entries = uow.ledger.known(f"https://example.org/{name}" for name in bad)
+        assert uow.counts().blobs == 1
+    assert {name: r.reason for name, r in rejections.items()} == {name: reason for name, (_, reason) in bad.items()}
+    assert {r.stage for r in rejections.values()} == {"ingest"}
+    assert all(r.detail for r in rejections.values())
+    assert {entry.state for entry in entries.values()} == {"rejected"}
+    assert not any(entry.fetch_again for entry in entries.values())
+    assert list(shop.store.digests()) == [sha256(scene_file(2))]
+
+
+def test_what_the_crawl_did_not_get_goes_to_ledger_and_run(shop: Workshop) -> None:
+    run_id = shop.run()
+    http = HttpFacts("https://example.org/c.png", 503)
+
+    report = shop.ingest(
+        (refused("a.png"), None),
+        (failed("b.png"), None),
+        (failed("c.png", Reason.HTTP_SERVER_ERROR, http=http), None),
+        (fetched("d.png"), scene_file(1)),
+        run_id=run_id,
+    )
+
+    assert report == IngestReport(fetched=1, accepted=1, item_ids=(1,))
+    with Ledger.open(shop.root / "catalog.sqlite3") as ledger:
+        entries = ledger.known(f"https://example.org/{name}.png" for name in "abcd")
+    states = {url[-5]: (entry.state, entry.fetch_again) for url, entry in entries.items()}
+    assert states == {"a": ("refused", False), "b": ("failed", True), "c": ("failed", True), "d": ("kept", False)}
+    with shop.catalog.read() as uow:
+        found = [(r.stage, r.reason, r.detail) for r in uow.rejections.of_run(run_id)]
+    assert found == [
+        ("crawl", "robots", "robots.txt says no"),
+        ("crawl", "timeout", "no answer"),
+        ("crawl", "http_5xx", "no answer"),
+    ]
+
+
+def test_known_pictures_are_listed_and_seen_again(shop: Workshop) -> None:
+    run_id = shop.run()
+    shop.ingest((fetched("a.png", keyword="mill"), scene_file(1)), (fetched("bad.png"), b"text"))
+    later = "2026-05-01T00:00:00+00:00"
+
+    report = shop.ingest(
+        (known("a.png", keyword="lake", found_at=later), None),
+        (known("bad.png"), None),
+        (known("never-heard-of.png"), None),
+        run_id=run_id,
+    )
+
+    assert report == IngestReport(known=3, item_ids=(1,))
+    with shop.catalog.read() as uow:
+        (sighting,) = uow.sightings.of_item(1)
+        assert sighting.last_seen_at == datetime(2026, 5, 1, tzinfo=UTC)
+        assert sighting.fetched_at == datetime.fromisoformat(FOUND_AT)
+        assert {keyword.keyword for keyword in uow.items.keywords(1)} == {"mill", "lake"}
+        assert uow.items.representatives_of_run(run_id) == [1]
+
+
+def test_a_known_picture_is_found_by_its_digest_too(shop: Workshop) -> None:
+    shop.ingest((fetched("a.png"), scene_file(1)))
+
+    report = shop.ingest((known("moved.png", sha256=sha256(scene_file(1))), None))
+
+    assert report.item_ids == (1,)
+
+
+def test_items_are_listed_once_in_the_order_met(shop: Workshop) -> None:
+    shop.ingest(*((fetched(f"{n}.png"), scene_file(n)) for n in (1, 2, 3)))
+    run_id = shop.run()
+
+    report = shop.ingest(
+        (known("3.png"), None),
+        (fetched("new.png"), scene_file(4)),
+        (fetched("copy.png"), scene_file(1)),
+        (known("3.png"), None),
+        (fetched("copy2.png"), scene_file(4)),
+        run_id=run_id,
+    )
+
+    assert report.item_ids == (3, 4, 1)
+    assert (report.accepted, report.exact_duplicates, report.known) == (1, 2, 2)
+    with shop.catalog.read() as uow:
+        assert uow.items.representatives_of_run(run_id) == [3, 4, 1]
+
+
+def test_the_licence_of_the_page_is_preferred_to_that_in_the_file(shop: Workshop) -> None:
+    cc0 = DeclaredLicense("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/", "rel=license", "CC0")
+    packet = xmp_packet(license_url="https://creativecommons.org/licenses/by/4.0/")
+    data = file_of(scene(1), "WEBP", xmp=packet)
+
+    shop.ingest((fetched("a.webp", license=cc0), data))
+
+    with shop.catalog.read() as uow:
+        item, (sighting,) = uow.items.get(1), uow.sightings.of_item(1)
+    assert (item.license_id, item.license_url) == (cc0.id, cc0.url)
+    assert (sighting.license_declared_by, sighting.license_text) == ("rel=license", "CC0")
+
+
+def test_the_file_tells_title_author_and_licence_when_the_page_does_not(shop: Workshop) -> None:
+    packet = xmp_packet(
+        title="Mill", creator="Ada", rights="some rights", license_url="https://creativecommons.org/licenses/by/4.0/"
+    )
+
+    shop.ingest((fetched("a.webp"), file_of(scene(1), "WEBP", xmp=packet)))
+
+    with shop.catalog.read() as uow:
+        item, (sighting,) = uow.items.get(1), uow.sightings.of_item(1)
+    assert (item.title, item.creator, item.license_id) == ("Mill", "Ada", "CC-BY-4.0")
+    assert item.license_url == "https://creativecommons.org/licenses/by/4.0/"
+    assert (sighting.title, sighting.creator) == (None, None)
+    assert (sighting.license_id, sighting.license_declared_by) == ("CC-BY-4.0", "xmp")
+
+
+@pytest.mark.parametrize(
+    ("rights", "license_id"), [("CC BY-SA 4.0", "CC-BY-SA-4.0"), ("© 2020 Ada, all rights reserved", "unknown")]
+)
+def test_rights_in_exif_count_as_a_declaration(shop: Workshop, rights: str, license_id: str) -> None:
+    exif = Image.Exif()
+    exif[0x8298] = rights.replace("©", "(c)")
+
+    shop.ingest((fetched("a.jpg"), file_of(scene(1), "JPEG", exif=exif.tobytes())))
+
+    with shop.catalog.read() as uow:
+        (sighting,) = uow.sightings.of_item(1)
+    assert (sighting.license_id, sighting.license_declared_by) == (license_id, "exif")
+    assert sighting.license_text == rights.replace("©", "(c)")
+
+
+def test_a_later_sighting_gives_a_licence_where_there_is_none_and_changes_no_other(shop: Workshop) -> None:
+    data = scene_file(1)
+    by = DeclaredLicense("CC-BY-4.0", "https://creativecommons.org/licenses/by/4.0/", "schema.org")
+    cc0 = DeclaredLicense("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/", "rel=license")
+
+    for name, declared in (("a", None), ("b", by), ("c", cc0)):
+        shop.ingest((fetched(name, license=declared), data))
+
+    with shop.catalog.read() as uow:
+        item, sightings = uow.items.get(1), uow.sightings.of_item(1)
+    assert (item.license_id, item.license_url) == (by.id, by.url)
+    assert [s.license_id for s in sightings] == [None, "CC-BY-4.0", "CC0-1.0"]
+
+
+def test_hostile_text_is_made_fit_for_the_database(shop: Workshop) -> None:
+    record = fetched(
+        "a.png",
+        title="nul \0 and half a pair \ud800",
+        caption="x" * 100_000,
+        tags=tuple("\udfff" for _ in range(1000)),
+        keyword="k\0\ud800",
+        http=HttpFacts("https://example.org/\ud800", 200, etag="\0"),
+        found_at="yesterday",
+    )
+
+    report = shop.ingest((record, scene_file(1)), (failed("\udfff"), None))
+
+    assert report.accepted == 1
+    with shop.catalog.read() as uow:
+        (sighting,) = uow.sightings.of_item(1)
+    assert sighting.title == "nul  and half a pair ?"
+    assert len(sighting.caption) == 4000
+    assert len(sighting.tags) == 100
+    assert abs((datetime.now(UTC) - sighting.fetched_at).total_seconds()) < 60
+
+
+def test_without_a_run_the_run_that_crawled_is_taken(shop: Workshop) -> None:
+    run_id = shop.run()
+    path = shop.inbox((fetched("a.png"), scene_file(1)), (failed("b.png"), None), run_id=run_id)
+    unknown = shop.inbox((fetched("c.png"), scene_file(2)), (failed("d.png"), None), run_id=99)
+
+    shop.take(path)
+    shop.take(unknown)
+
+    with shop.catalog.read() as uow:
+        assert uow.items.get(1).first_run_id == run_id
+        assert len(uow.rejections.of_run(run_id)) == 1
+        assert uow.items.get(2).first_run_id is None
+        assert uow.ledger.known(["https://example.org/d.png"])
+
+
+def test_an_inbox_that_came_back_changes_nothing(shop: Workshop) -> None:
+    """As when a kill came after the last row and before the inbox was deleted, and its progress was lost too."""
+    candidates = [(fetched("a.png"), scene_file(1)), (fetched("b.png"), scene_file(2))]
+    run_id = shop.run()
+    shop.ingest(*candidates, run_id=run_id)
+
+    report = shop.ingest(*candidates, run_id=run_id)
+
+    assert report == IngestReport(fetched=2, exact_duplicates=2, item_ids=(1, 2))
+    with shop.catalog.read() as uow:
+        assert (uow.counts().items, uow.counts().sightings) == (2, 2)
+
+
+def test_bytes_lost_in_the_inbox_cost_one_picture_and_are_fetched_again(shop: Workshop) -> None:
+    run_id = shop.run()
+    path = shop.inbox(*((fetched(f"{n}.png"), scene_file(n)) for n in (1, 2, 3)))
+    (path / "blobs" / sha256(scene_file(2))).write_bytes(b"something else")
+
+    report = shop.take(path, run_id=run_id)
+
+    assert report == IngestReport(fetched=3, accepted=2, rejected=1, reasons={"unreadable": 1}, item_ids=(1, 2))
+    with shop.catalog.read() as uow:
+        assert uow.ledger.known(["https://example.org/2.png"])["https://example.org/2.png"].fetch_again
+
+
+def test_a_file_lost_from_the_store_comes_back_with_its_bytes(shop: Workshop) -> None:
+    data = scene_file(1)
+    shop.ingest((fetched("a.png"), data))
+    shop.store.path(sha256(data)).unlink()
+    with pytest.raises(StoreCorrupt):
+        shop.store.read(sha256(data))
+
+    shop.ingest((fetched("b.png"), data))
+
+    assert shop.store.read(sha256(data)) == data
+
+
+def test_a_store_that_cannot_be_written_leaves_the_inbox_to_be_taken_later(shop: Workshop) -> None:
+    path = shop.inbox((fetched("bad.png"), b"text"), (fetched("a.png"), scene_file(1)))
+    (shop.root / "store").write_text("in the way")
+
+    with pytest.raises(WorkspaceUnusable):
+        shop.take(path)
+
+    with shop.catalog.read() as uow:
+        assert (uow.counts().items, uow.counts().blobs, uow.counts().sightings) == (0, 0, 0)
+    (shop.root / "store").unlink()
+    assert shop.take(path) == IngestReport(
+        fetched=2, accepted=1, rejected=1, reasons={"not_an_image": 1}, item_ids=(1,)
+    )
+
+
+def test_an_inbox_that_is_not_sealed_is_left_alone(shop: Workshop) -> None:
+    path = shop.inbox((fetched("a.png"), scene_file(1)))
+    (path / "sealed.json").unlink()
+
+    with pytest.raises(InboxUnusable, match="sealed"):
+        shop.take(path)
+
+    assert (path / "records.jsonl").exists()
+
+
+def test_progress_is_told_for_every_record(shop: Workshop) -> None:
+    told: list[tuple[int, int]] = []
+    candidates = [(fetched("a.png"), scene_file(1)), (failed("b.png"), None), (fetched("c.png"), b"text")]
+
+    shop.ingest(*candidates, on_progress=lambda done, of: told.append((done, of)))
+
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_empty_inbox_is_fine(shop: Workshop) -> None:
+    assert shop.ingest() == IngestReport()
+
+
+def test_one_file_of_the_users_is_taken_without_a_crawl(shop: Workshop, tmp_path: Path) -> None:
+    run_id = shop.run()
+    file = tmp_path / "my photo ä.jpg"
+    file.write_bytes(scene_file(1, "JPEG"))
+    options = {"catalog": shop.catalog, "store": shop.store, "limits": ImageLimits(), "near_distance": 48}
+
+    first = ingest_file(file, run_id=run_id, **options)
+    again = ingest_file(file, run_id=None, **options)
+
+    assert first == again == 1
+    with shop.catalog.read() as uow:
+        (sighting,) = uow.sightings.of_item(1)
+        assert (sighting.source, sighting.image_url) == ("file", file.as_uri())
+        assert uow.items.representatives_of_run(run_id) == [1]
+
+
+def test_a_file_that_is_no_picture_is_told(shop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "long.png").write_bytes(scene_file(1))
+    options = {"catalog": shop.catalog, "store": shop.store, "run_id": None, "near_distance": 48}
+
+    with pytest.raises(ImageRejected, match=r"notes\.txt: text"):
+        ingest_file(tmp_path / "notes.txt", limits=ImageLimits(), **options)
+    with pytest.raises(ImageRejected, match="at most 1000"):
+        ingest_file(tmp_path / "long.png", limits=ImageLimits(max_bytes=1000), **options)
+    for missing in (tmp_path / "nothing.png", tmp_path):
+        with pytest.raises(NotFound, match="cannot be read"):
+            ingest_file(missing, limits=ImageLimits(), **options)
+
+
+def test_a_report_is_made_of_plain_values(shop: Workshop) -> None:
+    import dataclasses
+
+    report = shop.ingest((fetched("a.png"), scene_file(1)), (fetched("b.png"), b"x"))
+
+    assert json.loads(json.dumps(dataclasses.asdict(report)))["reasons"] == {"not_an_image": 1}
