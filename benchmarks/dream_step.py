@@ -76,18 +76,23 @@ def main() -> None:
         "compiled": lambda: compiled_loop(image, tf.constant(arguments.steps)).numpy(),
         "ours": ours,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for run in contenders.values():
-        run()  # tracing and first allocations are not what is compared
-    for _ in range(arguments.rounds):
-        for name, run in contenders.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append((time.perf_counter() - started) / arguments.steps)
-    reference = statistics.median(seconds["ours"])
     print(
         f"{arguments.side}x{arguments.side}, {', '.join(layers)} of efficientnet_lite0, {arguments.steps} steps a run"
     )
+    compare(contenders, rounds=arguments.rounds, steps=arguments.steps)
+
+
+def compare(contenders: dict[str, Callable[[], object]], *, rounds: int, steps: int) -> None:
+    """Run each in turn, several times, and print its median and its ratio to ours."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for run in contenders.values():
+        run()  # tracing and first allocations are not what is compared
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            seconds[name].append((time.perf_counter() - started) / steps)
+    reference = statistics.median(seconds["ours"])
     for name, samples in seconds.items():
         median = statistics.median(samples)
         print(

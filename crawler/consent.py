@@ -71,4 +71,4 @@ def header_objection(robots_tags: Iterable[str], tdm_reservation: str | None) ->
 
 
 def _has_value(directive: str) -> bool:
-    return directive.strip().lower().startswith(("max-", "unavailable_after", "notranslate"))
+    return directive.strip().lower().startswith(("max-", "unavailable_after"))

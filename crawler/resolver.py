@@ -10,6 +10,13 @@ from twisted.internet.error import DNSLookupError
 
 from crawler.addresses import is_public
 
+REFUSED_HOSTS: dict[str, str] = {}
+"""Host name -> address, for each name refused so far by this process, like Scrapy's own cache of names.
+
+Twisted drops the cause of a failed lookup on its way to the errback, and Scrapy copies its settings deeply, so the
+reason has no other way.
+"""
+
 
 class GuardedResolver(CachingThreadedResolver):
     """Scrapy's resolver, but a name whose address is not public does not exist; see `AddressPolicy`.
@@ -17,8 +24,6 @@ class GuardedResolver(CachingThreadedResolver):
     The address that is judged is the one that is connected to: there is no second lookup in between.
     """
 
-    # Twisted drops the cause of a failed lookup on its way to the errback, so what was refused is remembered here.
-    refused: dict[str, str]
     private_host: str | None
 
     @classmethod
@@ -27,8 +32,6 @@ class GuardedResolver(CachingThreadedResolver):
         self = super().from_crawler(crawler, reactor)
         policy = crawler.settings.get("DREAMCRAWL_ADDRESS_POLICY")
         self.private_host = policy.private_host if policy is not None else None
-        refused: dict[str, str] | None = crawler.settings.get("DREAMCRAWL_REFUSED_HOSTS")
-        self.refused = {} if refused is None else refused
         return self
 
     def getHostByName(self, name: str, timeout: Sequence[int] = ()) -> Any:  # noqa: N802  # Twisted's name
@@ -39,6 +42,6 @@ class GuardedResolver(CachingThreadedResolver):
 
     def _check(self, address: str, name: str) -> str:
         if name != self.private_host and not is_public(address):
-            self.refused[name] = address
+            REFUSED_HOSTS[name] = address
             raise DNSLookupError(f"{name} has the address {address}, which is not public")
         return address

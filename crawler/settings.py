@@ -38,6 +38,7 @@ REDIRECT_MAX_TIMES = 5
 ROBOTSTXT_OBEY = False  # ours instead, which takes an unreadable robots.txt as closed
 RETRY_ENABLED = False  # ours instead, which waits, and heeds Retry-After
 CONCURRENT_REQUESTS = 16
+CONCURRENT_ITEMS = 1  # of one response: a picture is written before the other pages that show it
 CONCURRENT_REQUESTS_PER_DOMAIN = 4
 DOWNLOAD_DELAY = 0.25
 DOWNLOAD_DELAY_JITTER = 0
@@ -71,13 +72,12 @@ def constants() -> dict[str, Any]:
     return {name: value for name, value in globals().items() if name.isupper()}
 
 
-def settings_for(request: CrawlRequest, *, policy: AddressPolicy, refused_hosts: dict[str, str]) -> dict[str, Any]:
+def settings_for(request: CrawlRequest, policy: AddressPolicy) -> dict[str, Any]:
     """All settings of one crawl.
 
     Args:
         request: What was asked for.
         policy: The addresses that may be reached.
-        refused_hosts: Filled by the resolver with host name -> address for each name that was refused.
     """
     values = {
         **constants(),
@@ -86,7 +86,6 @@ def settings_for(request: CrawlRequest, *, policy: AddressPolicy, refused_hosts:
         "DOWNLOAD_DELAY": request.delay_seconds,
         "DOWNLOAD_MAXSIZE": max(request.max_image_bytes, MAX_PAGE_BYTES),
         "DREAMCRAWL_ADDRESS_POLICY": policy,
-        "DREAMCRAWL_REFUSED_HOSTS": refused_hosts,
         "DREAMCRAWL_DEADLINE_SECONDS": request.deadline_seconds,
     }
     if policy.start is not None and is_loopback(policy.start[0]):

@@ -25,8 +25,10 @@ def configure() -> None:
         DreamError: Keras already runs on another backend than TensorFlow.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "tensorflow" not in sys.modules:
+        # TensorFlow reads these once, when it loads.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf
 
@@ -65,7 +67,7 @@ def environment() -> dict[str, Any]:
             "dream": _own_version(),
         },
         "platform": sys.platform,
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "deterministic": True,
         "tensor_float_32": bool(tf.config.experimental.tensor_float_32_execution_enabled()),
         "threads": {

@@ -99,20 +99,32 @@ class HammingIndex:
         self._count = 0
         self._ids = np.zeros(64, dtype=np.int64)
         self._columns = np.zeros((PERCEPTUAL_BITS // 64, 64), dtype=np.uint64)
-        for entry_id, bits in entries:
-            self.add(entry_id, bits)
+        self.extend(entries)
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, entry_id: int, bits: bytes) -> None:
         """Add one hash of 32 bytes under an id."""
-        if self._count == len(self._ids):
-            self._ids = np.concatenate([self._ids, np.zeros_like(self._ids)])
-            self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
-        self._ids[self._count] = entry_id
-        self._columns[:, self._count] = _words(bits)
-        self._count += 1
+        self.extend([(entry_id, bits)])
+
+    def extend(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Add many hashes, each under its id."""
+        ids: list[int] = []
+        hashes: list[bytes] = []
+        for entry_id, bits in entries:
+            if len(bits) * 8 != PERCEPTUAL_BITS:
+                raise ValueError(f"a perceptual hash has {PERCEPTUAL_BITS // 8} bytes, got {len(bits)}")
+            ids.append(entry_id)
+            hashes.append(bits)
+        end = self._count + len(ids)
+        if end > len(self._ids):
+            room = max(end, 2 * len(self._ids)) - len(self._ids)
+            self._ids = np.pad(self._ids, (0, room))
+            self._columns = np.pad(self._columns, ((0, 0), (0, room)))
+        self._ids[self._count : end] = ids
+        self._columns[:, self._count : end] = _words(b"".join(hashes)).reshape(len(ids), -1).T if ids else 0
+        self._count = end
 
     def nearest(self, bits: bytes, radius: int) -> tuple[int, int] | None:
         """(id, distance) of the nearest hash at most `radius` bits away, the lowest id of several; None without one."""
@@ -133,13 +145,12 @@ class HammingIndex:
         )
 
     def _distances(self, bits: bytes) -> NDArray[np.uint16]:
+        words = _words(bits)
         distances = np.zeros(self._count, dtype=np.uint16)
-        for column, word in zip(self._columns, _words(bits), strict=True):
+        for column, word in zip(self._columns, words, strict=True):
             distances += np.bitwise_count(column[: self._count] ^ word)
         return distances
 
 
 def _words(bits: bytes) -> NDArray[np.uint64]:
-    if len(bits) * 8 != PERCEPTUAL_BITS:
-        raise ValueError(f"a perceptual hash has {PERCEPTUAL_BITS // 8} bytes, got {len(bits)}")
     return np.frombuffer(bits, dtype=">u8").astype(np.uint64)

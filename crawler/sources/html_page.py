@@ -173,7 +173,7 @@ class _Page:
             creator=_first(*(facts.creator for facts in blocks), _author_inside(container)),
             creator_url=_first(*(facts.creator_url for facts in blocks)),
             license=_most_certain(licenses),
-            thumbnail_of=picture.renditions.page,
+            thumbnail_of=page_url(picture.renditions.page) if picture.renditions.page else None,
         )
 
     def _facts(self, picture: _Picture) -> list[ImageFacts]:

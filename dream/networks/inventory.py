@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -39,6 +39,14 @@ class LayerInfo:
     parameters: int
 
 
+class _View(NamedTuple):
+    """What one output sees of the picture, and how far apart two outputs look, in pixels."""
+
+    height: int
+    width: int
+    spacing: int
+
+
 def layer_inventory(network: Network) -> tuple[LayerInfo, ...]:
     """Every layer of the network that an objective can name, in the order the network computes them."""
     return network.layers
@@ -55,10 +63,10 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
     Source: a window of k over inputs j pixels apart widens a receptive field of r to r + (k - 1) * j, and a stride
     s spreads its outputs to j * s pixels; where branches meet, the widest counts.
     """
-    seen: dict[str, tuple[int, int] | None] = {}
+    seen: dict[str, _View | None] = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
-            seen[layer.name] = (1, 1)
+            seen[layer.name] = _View(1, 1, 1)
             continue
         shape = tuple(layer.output.shape)
         kernel, stride, padding = _window(layer)
@@ -72,8 +80,8 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
             kernel=kernel,
             stride=stride,
             padding=padding,
-            receptive_field=view[0] if view else None,
-            total_stride=view[1] if view else None,
+            receptive_field=max(view.height, view.width) if view else None,
+            total_stride=view.spacing if view else None,
             parameters=int(layer.count_params()),
         )
 
@@ -85,12 +93,17 @@ def _window(layer: Any) -> tuple[tuple[int, int] | None, int, str]:
     return (int(kernel[0]), int(kernel[1])), int(layer.strides[0]), str(layer.padding)
 
 
-def _view(inputs: list[tuple[int, int] | None], kernel: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
+def _view(inputs: list[_View | None], kernel: tuple[int, int] | None, stride: int) -> _View | None:
     known = [view for view in inputs if view is not None]
     if len(known) < len(inputs):
         return None
-    field_side, spacing = max(view[0] for view in known), max(view[1] for view in known)
-    return field_side + (max(kernel or (1, 1)) - 1) * spacing, spacing * stride
+    high, wide = kernel or (1, 1)
+    spacing = max(view.spacing for view in known)
+    return _View(
+        height=max(view.height for view in known) + (high - 1) * spacing,
+        width=max(view.width for view in known) + (wide - 1) * spacing,
+        spacing=spacing * stride,
+    )
 
 
 def _parents(layer: Any) -> list[str]:

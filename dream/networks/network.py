@@ -56,7 +56,7 @@ class Network:
         """
         wanted = {self.layer(name).name for name in names}
         outputs = {name: output for name, output in self._outputs() if name in wanted}
-        truncated = keras.Model(self.model.inputs, outputs, name=f"{self.card.name}_truncated")
+        truncated = keras.Model(self.model.inputs[0], outputs, name=f"{self.card.name}_truncated")
         trainable = [tf.constant(variable.numpy()) for variable in truncated.trainable_variables]
         others = [tf.constant(variable.numpy()) for variable in truncated.non_trainable_variables]
         scale, offset = self.card.input_scale, self.card.input_offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -130,7 +131,12 @@ def demo(
     started = time.monotonic()
     site_folder = environment.workspace.root / "cache" / "sample-site"
     build_site(site_folder)
-    with serve_site(site_folder, port=port) as site:
+    with contextlib.ExitStack() as stack:
+        try:
+            site = stack.enter_context(serve_site(site_folder, port=port))
+        except OSError:
+            # Known addresses are not fetched again, so a second demo should find the first one's address.
+            site = stack.enter_context(serve_site(site_folder))
         if not as_json:
             output().print(f"Serving the bundled site of photographs at {site.url} while the demo runs.")
         result = run_keyword_flow(
@@ -278,19 +284,19 @@ def _keywords(keywords: list[str] | None, *, take_all: bool) -> list[str]:
 
 
 def check_source(source: str) -> None:
-    """Make sure that a source of that name exists.
+    """Make sure that there is such a source and that it can take its argument.
 
     Raises:
         ShownError: None was given.
-        UsageError: It is not NAME=ARGUMENT, or there is no such source; the nearest are named.
+        UsageError: It is not NAME=ARGUMENT.
+        CrawlError: There is no such source, the nearest are named; or it cannot take this argument.
     """
-    from crawler.sources import find_source
+    from crawler.sources import make_source
     from flows.wiring import split_source
 
     if not source:
         raise ShownError("say where from: --source website=URL or --source folder=PATH", ExitCode.USAGE)
-    name, _ = split_source(source)
-    find_source(name)
+    make_source(*split_source(source))
 
 
 def finish_run(environment: Environment, result: dict[str, Any], *, seconds: float, as_json: bool) -> None:

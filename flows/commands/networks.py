@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,10 +17,6 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
-from flows.wiring import Environment
-
-if TYPE_CHECKING:
-    from dream.networks.cards import NetworkCard
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the network.", metavar="NETWORK")]
 
@@ -39,13 +35,14 @@ def register(app: typer.Typer) -> None:
 def list_networks(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List the networks, and whether their weights are here."""
     from dream.networks.cards import NETWORKS
+    from dream.networks.weights import has_weights
 
     environment = environment_for(workspace)
     rows = [
         {
             **asdict(card),
             "default": card.name == environment.values.dream.network,
-            "weights_here": _are_here(card, environment),
+            "weights_here": has_weights(card.name, environment.workspace.weights),
         }
         for card in NETWORKS.values()
     ]
@@ -70,11 +67,12 @@ def list_networks(workspace: WorkspaceOption = None, as_json: JsonOption = False
 @shows_errors
 def layers(name: NameArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Print every layer: how many convolutions, their names, shapes and parameters."""
-    from dream.networks import load_network, network_layers
+    from dream.networks import load_network
+    from dream.networks.inventory import layer_inventory
 
     environment = environment_for(workspace)
     network = load_network(name, weights_folder=environment.workspace.weights, offline=environment.values.dream.offline)
-    rows = network_layers(network)
+    rows = layer_inventory(network)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -101,21 +99,19 @@ def layers(name: NameArgument, workspace: WorkspaceOption = None, as_json: JsonO
 @shows_errors
 def fetch(name: NameArgument, workspace: WorkspaceOption = None) -> None:
     """Fetch a network's weights into the workspace, once, and check their digest."""
-    from dream.networks.cards import network_card
-    from dream.networks.weights import find_weights
+    from dream.networks.weights import ensure_weights
     from flows.progress import reporting
 
-    card = network_card(name)
     environment = environment_for(workspace)
     environment.workspace.prepare()
     with reporting() as reporter:
-        path = find_weights(
-            card,
+        path = ensure_weights(
+            name,
             weights_folder=environment.workspace.weights,
             offline=environment.values.dream.offline,
             on_progress=lambda here, of: reporter.step("fetch", here, of, "bytes"),
         )
-    output().print(f"{card.name}: {path}", markup=False, soft_wrap=True)
+    output().print(f"{name}: {path}", markup=False, soft_wrap=True)
 
 
 @shows_errors
@@ -129,9 +125,5 @@ def import_file(
 
     environment = environment_for(workspace)
     environment.workspace.prepare()
-    stored = import_weights(name, path.expanduser(), environment.workspace.weights)
+    stored = import_weights(name, path.expanduser(), weights_folder=environment.workspace.weights)
     output().print(f"{name}: {stored}", markup=False, soft_wrap=True)
-
-
-def _are_here(card: NetworkCard, environment: Environment) -> bool:
-    return card.weights_package is not None or (environment.workspace.weights / card.weights_file).is_file()

@@ -74,10 +74,11 @@ class RunRead:
 def read_gallery(catalog: Catalog, view: View) -> GalleryRead:
     """The page that a view asks for."""
     with catalog.read() as uow:
+        wanted = queries.resolved(uow.session, view.wanted)
         page = queries.gallery_page(
-            uow.session, view.wanted, sort=view.sort, limit=view.per_page, after=view.after, before=view.before
+            uow.session, wanted, sort=view.sort, limit=view.per_page, after=view.after, before=view.before
         )
-        return GalleryRead(page, queries.facets(uow.session, view.wanted))
+        return GalleryRead(page, queries.facets(uow.session, wanted))
 
 
 def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | None = None) -> ItemRead:
@@ -100,7 +101,8 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
             if shown is None:
                 raise NotFound(f"the picture i{item_id} has no dream d{dream_id}")
         sightings = uow.sightings.of_item(item_id)
-        previous, following = queries.neighbours(uow.session, view.wanted, item_id, sort=view.sort)
+        wanted = queries.resolved(uow.session, view.wanted)
+        previous, following = queries.neighbours(uow.session, wanted, item_id, sort=view.sort)
         return ItemRead(
             item=item,
             blob=uow.blobs.get(item.blob_sha256),

@@ -29,6 +29,7 @@ class GalleryFilter:
         dreamed: True for items with a dream, False for those without, None for both.
         near_duplicates: Whether items that are near to a representative are shown as well.
         run_id: Only what this run met.
+        ids: Only these items; what `queries.resolved` makes of `words`.
     """
 
     words: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class GalleryFilter:
     dreamed: bool | None = None
     near_duplicates: bool = False
     run_id: int | None = None
+    ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, cast, func, or_, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.gallery_values import (
@@ -50,6 +50,17 @@ FACET_VALUES = 40
 GROUP_CAP = 60
 
 
+def resolved(session: Session, wanted: GalleryFilter) -> GalleryFilter:
+    """The same filter with its search done, so that the queries that follow need not search again each.
+
+    A search that finds more than `FACET_CAP` items stays as it is.
+    """
+    if not wanted.words:
+        return wanted
+    found = _newest(session, wanted.words, limit=FACET_CAP + 1)
+    return wanted if len(found) > FACET_CAP else replace(wanted, words=(), ids=found)
+
+
 def gallery_page(
     session: Session,
     wanted: GalleryFilter,
@@ -78,13 +89,14 @@ def gallery_page(
         rows = list(session.execute(statement.order_by(*_order(sort, backwards=False)).limit(limit + 1)))
         tiles = tuple(_tile(row) for row in rows[:limit])
         has_previous, has_next = after is not None, len(rows) > limit
-    total = _count(session, select(ItemRow.id).where(*conditions))
+    total = _count(session, select(ItemRow.id).where(*conditions), cap=COUNT_CAP)
     if not tiles:
         return GalleryPage((), total, Count(0), None, None)
     first, last = cursor_of(tiles[0], sort), cursor_of(tiles[-1], sort)
     rank = Count(0)
     if has_previous:
-        rank = _count(session, select(ItemRow.id).where(*conditions, _beyond(first, sort, backwards=True)))
+        earlier = select(ItemRow.id).where(*conditions, _beyond(first, sort, backwards=True))
+        rank = _count(session, earlier, cap=COUNT_CAP)
     return GalleryPage(
         tiles,
         total,
@@ -139,6 +151,11 @@ def near_group(session: Session, item_id: int) -> tuple[Tile, ...]:
 
 def facets(session: Session, wanted: GalleryFilter) -> Facets:
     """What each filter could be set to: each is counted with itself lifted and all others in force."""
+    partial = False
+    if wanted.words:
+        found = _newest(session, wanted.words, limit=FACET_CAP + 1)
+        partial = len(found) > FACET_CAP
+        wanted = replace(wanted, words=(), ids=found[:FACET_CAP])
 
     def ids(lifted: str, to: object = None) -> Any:
         lifted_filter = replace(wanted, **{lifted: to})  # type: ignore[arg-type]  # the name decides the type
@@ -163,7 +180,7 @@ def facets(session: Session, wanted: GalleryFilter) -> Facets:
         dreamed=_number(session, any_dreamed, dreamed),
         not_dreamed=_number(session, any_dreamed, ~dreamed),
         near_duplicates=_number(session, near, ItemRow.near_duplicate_of_id.is_not(None)),
-        partial=matching.capped,
+        partial=partial or matching.capped,
     )
 
 
@@ -264,6 +281,10 @@ def _beyond(cursor: Cursor, sort: Sort, *, backwards: bool) -> ColumnElement[boo
 
 def _conditions(wanted: GalleryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [ItemRow.id.in_(_matching(word)) for word in wanted.words]
+    if wanted.ids is not None:
+        # Written into the statement: there may be more of them than a statement takes parameters.
+        ids: ColumnElement[Any] = bindparam("ids", wanted.ids, expanding=True, literal_execute=True, unique=True)
+        conditions.append(ItemRow.id.in_(ids))
     if wanted.keyword is not None:
         conditions.append(ItemRow.id.in_(select(KeywordRow.item_id).where(KeywordRow.keyword == wanted.keyword)))
     if wanted.source is not None:
@@ -298,7 +319,13 @@ def _matching(word: str) -> Any:
     )
 
 
-def _count(session: Session, statement: Select[Any], *, cap: int = COUNT_CAP) -> Count:
+def _newest(session: Session, words: Sequence[str], *, limit: int) -> tuple[int, ...]:
+    """Ids of the newest items of which every word is said, newest first."""
+    statement = select(ItemRow.id).where(*(ItemRow.id.in_(_matching(word)) for word in words))
+    return tuple(session.scalars(statement.order_by(ItemRow.id.desc()).limit(limit)))
+
+
+def _count(session: Session, statement: Select[Any], *, cap: int) -> Count:
     number = session.scalar(select(func.count()).select_from(statement.limit(cap + 1).subquery())) or 0
     return Count(min(number, cap), number > cap)
 

@@ -27,7 +27,8 @@ class NearDuplicates:
         """
         if bits is None:
             return None
-        for item_id, known in uow.items.representative_fingerprints(PERCEPTUAL_ALGORITHM, after_id=self._last_id):
-            self._index.add(item_id, known)
-            self._last_id = item_id
+        new = uow.items.representative_fingerprints(PERCEPTUAL_ALGORITHM, after_id=self._last_id)
+        if new:
+            self._index.extend(new)
+            self._last_id = new[-1][0]
         return self._index.nearest(bits, self._radius)

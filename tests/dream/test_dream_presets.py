@@ -33,10 +33,10 @@ def test_the_published_single_channel_look_has_the_published_numbers():
     assert recipe.octaves == ExponentOctaves(scale=1.30, exponents=(0,))
 
 
-@pytest.mark.parametrize(("name", "steps", "exponents"), [("paper-multi", 100, (0,)), ("paper-octave", 50, (-2, -1, 0, 1, 2))])
-def test_the_published_many_channel_looks_have_the_published_numbers(
-    name: str, steps: int, exponents: tuple[int, ...]
-):
+@pytest.mark.parametrize(
+    ("name", "steps", "exponents"), [("paper-multi", 100, (0,)), ("paper-octave", 50, (-2, -1, 0, 1, 2))]
+)
+def test_the_published_many_channel_looks_have_the_published_numbers(name: str, steps: int, exponents: tuple[int, ...]):
     recipe = preset(name, "inception_v3")
 
     assert [(term.layer, term.channels, term.reduction, term.weight) for term in recipe.objective] == [

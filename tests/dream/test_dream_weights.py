@@ -71,9 +71,7 @@ def test_weights_are_fetched_once_and_then_found(server: WeightsServer, tmp_path
     assert nothing_half_done(tmp_path / "w")
 
 
-def test_the_environment_names_a_mirror_too(
-    server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_environment_names_a_mirror_too(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(MIRROR_VARIABLE, server.address + "/")
 
     assert ensure_for_card(card_for(BODY), weights_folder=tmp_path).read_bytes() == BODY
@@ -153,7 +151,7 @@ def test_a_server_that_refuses_is_reported_with_the_way_out(server: WeightsServe
 
 
 def test_nobody_listening_is_reported(tmp_path: Path):
-    with pytest.raises(WeightsUnavailable, match="could not be fetched from http://127.0.0.1:9/"):
+    with pytest.raises(WeightsUnavailable, match=r"could not be fetched from http://127\.0\.0\.1:9/"):
         ensure_for_card(card_for(BODY), weights_folder=tmp_path, mirror="http://127.0.0.1:9")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.sample_site import Site, build_site, serve_site
+from crawler.sample_site import RunningSite, build_site, serve_site
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"]
@@ -54,7 +54,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     folder = tmp_path_factory.mktemp("site")
     build_site(folder)
     with serve_site(folder) as served:
@@ -70,7 +70,7 @@ def workspace(tmp_path: Path, prefect_home: Path) -> Path:
     return root
 
 
-def job(site: Site) -> list[str]:
+def job(site: RunningSite) -> list[str]:
     """A small run: few pictures, small dreams, every stage."""
     return ["run", "windmill", "--source", f"website={site.url}", "--dreams", "4", "--max-side", "96", "--json"]
 
@@ -108,12 +108,12 @@ def test_the_demo_does_what_it_promises_and_a_second_one_changes_nothing(workspa
     assert "d3:" not in verified.stdout
 
 
-def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site: Site):
+def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site: RunningSite):
     first = dreamcrawl(*job(site), workspace=workspace)
     assert first.returncode == 0, first.stderr
     before = {table: count(workspace, table) for table in ("item", "sighting", "derivation", "blob", "fetch")}
     files = {**files_below(workspace / "store"), **files_below(workspace / "dreams")}
-    requests = len(site.requests)
+    requests = len(site.log)
 
     second = dreamcrawl(*job(site), workspace=workspace)
 
@@ -123,7 +123,7 @@ def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site
     assert funnel["verified"] == funnel["already_dreamed"] == 4
     assert {table: count(workspace, table) for table in before} == before
     assert {**files_below(workspace / "store"), **files_below(workspace / "dreams")} == files
-    asked = [request.path for request in site.requests[requests:]]
+    asked = [entry.path for entry in site.log[requests:]]
     assert asked
     assert not [path for path in asked if path.rsplit(".", 1)[-1] in {"jpg", "jpeg", "png", "webp", "gif"}]
 
@@ -150,7 +150,7 @@ def _killed_when(reached: Callable[[], bool], *arguments: str, workspace: Path) 
 
 
 def test_killed_in_the_middle_of_every_stage_a_rerun_completes_the_job(
-    workspace: Path, site: Site, tmp_path: Path, prefect_home_again: Path
+    workspace: Path, site: RunningSite, tmp_path: Path, prefect_home_again: Path
 ):
     inbox = workspace / "inbox"
 
@@ -197,7 +197,7 @@ def test_killed_in_the_middle_of_every_stage_a_rerun_completes_the_job(
     assert dreamcrawl("verify", workspace=workspace).returncode == 0
 
 
-def test_ctrl_c_says_one_line_and_loses_nothing(workspace: Path, site: Site):
+def test_ctrl_c_says_one_line_and_loses_nothing(workspace: Path, site: RunningSite):
     process = subprocess.Popen(
         [*COMMAND, *job(site), "--workspace", str(workspace)],
         cwd=workspace.parent,

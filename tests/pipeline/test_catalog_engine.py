@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -262,6 +263,13 @@ def test_addresses_of_other_databases_are_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsInvalid):
         open_catalog(url)
+
+
+def test_without_the_driver_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not installed
+
+    with pytest.raises(SettingsInvalid, match=re.escape("dreamcrawl[postgres]")):
+        open_catalog("postgresql://user@127.0.0.1:9/none")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +12,29 @@ import pytest
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Counts, IngestProgress, ItemFilter, NewItem, NewSighting
+from tests.support.postgres import Server, postgres_server
 
 MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
+DATABASES = ["sqlite"]
+if importlib.util.find_spec("psycopg"):
+    DATABASES.append("postgresql")
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
+    if request.param == "sqlite":
+        yield None
+        return
+    with postgres_server() as running:
+        yield running
+
+
 @pytest.fixture
-def uow(tmp_path: Path) -> Iterator[UnitOfWork]:
-    with open_catalog(tmp_path / "catalog.sqlite3") as catalog, catalog.write() as unit:
+def uow(server: Server | None, tmp_path: Path) -> Iterator[UnitOfWork]:
+    address = server.new_database() if server else tmp_path / "catalog.sqlite3"
+    with open_catalog(address) as catalog, catalog.write() as unit:
         yield unit
 
 

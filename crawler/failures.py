@@ -1,0 +1,129 @@
+"""From what went wrong with one request to a typed outcome, reason and one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+    UnsupportedURLSchemeError,
+)
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.internet.error import ConnectError, ConnectionClosed
+
+from pipeline.errors import Reason
+from pipeline.records import Outcome
+
+NETWORK_ERRORS = (
+    CannotResolveHostError,
+    ConnectError,
+    ConnectionClosed,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    ResponseDataLossError,
+    OSError,
+)
+"""What may pass by itself: worth another try."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a request gave nothing.
+
+    Attributes:
+        outcome: REFUSED when it was not made, for consent or safety; FAILED when no usable answer came.
+        detail: One line for people.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    detail: str
+
+
+class Settled(IgnoreRequest):
+    """Raised by our middlewares: this request is over, and this is why."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.detail)
+        self.trouble = trouble
+
+
+def refuse(reason: Reason, detail: str) -> Settled:
+    """The exception that ends a request which must not be made."""
+    return Settled(Trouble(Outcome.REFUSED, reason, detail))
+
+
+def fail(reason: Reason, detail: str) -> Settled:
+    """The exception that ends a request which cannot succeed."""
+    return Settled(Trouble(Outcome.FAILED, reason, detail))
+
+
+def trouble_of(error: BaseException, url: str, *, refused_hosts: Mapping[str, str]) -> Trouble:
+    """What an exception from Scrapy or Twisted means.
+
+    Args:
+        error: As the errback got it.
+        url: What was requested.
+        refused_hosts: Host name -> address, for names that the resolver refused.
+    """
+    if isinstance(error, Settled):
+        return error.trouble
+    if isinstance(error, HttpError):
+        return _status_trouble(error.response.status)
+    if isinstance(error, CannotResolveHostError):
+        host = urlsplit(url).hostname or ""
+        if host in refused_hosts:
+            detail = f"{host} has the address {refused_hosts[host]}, which is not public"
+            return Trouble(Outcome.REFUSED, Reason.ADDRESS_FORBIDDEN, detail)
+        return Trouble(Outcome.FAILED, Reason.DNS, f"there is no host {host}, or its name server does not answer")
+    if isinstance(error, UnsupportedURLSchemeError):
+        return Trouble(Outcome.REFUSED, Reason.ADDRESS_FORBIDDEN, str(error))
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return Trouble(Outcome.FAILED, _network_reason(error, text), text)
+
+
+def _status_trouble(status: int) -> Trouble:
+    if status == 429:
+        reason = Reason.TOO_MANY_REQUESTS
+    elif status >= 500:
+        reason = Reason.HTTP_SERVER_ERROR
+    else:
+        reason = Reason.HTTP_CLIENT_ERROR
+    return Trouble(Outcome.FAILED, reason, f"HTTP {status}")
+
+
+def _network_reason(error: BaseException, text: str) -> Reason:
+    if isinstance(error, (DownloadTimeoutError, TimeoutError)):
+        return Reason.TIMEOUT
+    # Scrapy tells a size limit from other cancellations by its words only.
+    if isinstance(error, (DownloadCancelledError, IgnoreRequest)) and (
+        "max size" in text or "DOWNLOAD_MAXSIZE" in text
+    ):
+        return Reason.TOO_MANY_BYTES
+    names = {f"{type(cause).__module__}.{type(cause).__name__}".lower() for cause in _causes(error)}
+    if any("ssl" in name or "service_identity" in name or "tls" in name for name in names):
+        return Reason.TLS
+    return Reason.CONNECTION
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all it was made from, Twisted's lists of reasons included."""
+    queue: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while queue:
+        current = queue.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        queue += [current.__cause__, current.__context__]
+        queue += [getattr(failure, "value", None) for failure in getattr(current, "reasons", None) or ()]

@@ -1,0 +1,131 @@
+"""Runs one crawl in a child process with a deadline, and gives its report. What the rest of the program calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crawler.errors import ContactMissing, CrawlProcessFailed, SiteUnreachable
+from crawler.job import CrawlProgress, CrawlRequest, Job
+from crawler.keywords import parse_keywords
+from crawler.sources import make_source
+from crawler.sources.base import Source, WebSource
+from crawler.supervised import ChildEnd, run_child
+from crawler.urls import host_and_port, is_loopback
+from pipeline import errors as pipeline_errors
+from pipeline.inbox import discard, read_inbox, recover
+from pipeline.records import CrawlReport
+
+__all__ = ["CrawlProgress", "CrawlRequest", "crawl"]
+
+_CONTACT = re.compile(r"[\x21-\x7e]+@[\x21-\x7e]+|https?://[\x21-\x7e]+")
+_NOT_IN_CONTACT = frozenset('()<>"\\')
+
+
+def crawl(
+    request: CrawlRequest,
+    *,
+    inbox_parent: Path,
+    crawl_id: str,
+    about: Mapping[str, Any],
+    catalog: str | None,
+    on_progress: Callable[[CrawlProgress], None] | None = None,
+) -> CrawlReport:
+    """Crawl into a new, sealed inbox `inbox_parent / crawl_id`.
+
+    Ctrl-C ends the crawl, keeps what it has, and gives a report with `finished="interrupted"`; a second Ctrl-C within
+    the time that this takes is raised, once the inbox is sealed.
+
+    Args:
+        request: What to look for, where, and with which manners.
+        inbox_parent: The workspace's inbox folder.
+        crawl_id: Name of the inbox; unique for ever.
+        about: What ingest should know, as JSON values; source, keywords and start time are added.
+        catalog: Path or address of the catalog, whose ledger says what needs no request; None for none.
+        on_progress: Called several times a second, in the caller's thread.
+
+    Raises:
+        UnknownSource: There is no such source.
+        SourceError: The source cannot take its argument.
+        KeywordInvalid: A keyword can match nothing.
+        ContactMissing: The site is not one's own machine, and no usable contact is given.
+        SiteUnreachable: The start page could not be had, and nothing was found; no inbox is left.
+        CrawlProcessFailed: The child died and left nothing.
+        InboxUnusable: There is an inbox of this name.
+        WorkspaceUnusable: The inbox cannot be written.
+        CatalogTooNew: A newer version made the catalog.
+    """
+    request = dataclasses.replace(request, keywords=parse_keywords(request.keywords))
+    source = make_source(request.source, request.argument)
+    _check_contact(request, source)
+    facts = {
+        "source": f"{request.source}={request.argument}",
+        "keywords": list(request.keywords),
+        "started_at": datetime.now(UTC).isoformat(),
+        **about,
+    }
+    inbox_parent = inbox_parent.absolute()
+    path = inbox_parent / crawl_id
+    if path.exists():
+        raise pipeline_errors.InboxUnusable(f"there is an inbox {path} already; a crawl id is used once")
+    job = Job(request, str(inbox_parent), crawl_id, facts, catalog)
+    end = run_child(job, on_progress=on_progress or (lambda progress: None))
+    try:
+        return _report(path, end)
+    finally:
+        if end.raise_after is not None:
+            raise end.raise_after
+
+
+def _report(path: Path, end: ChildEnd) -> CrawlReport:
+    if end.error_kind is not None:
+        raise _error(end.error_kind, end.error_text)
+    if not (path / "inbox.json").is_file():
+        raise CrawlProcessFailed(f"the crawl's process ended ({end.how}) before it began:\n{end.last_words}")
+    if (path / "sealed.json").is_file():
+        report = read_inbox(path).report
+    else:
+        warnings = (f"the crawl's process ended unexpectedly ({end.how}); what it had is kept",)
+        report = recover(
+            path,
+            finished=end.finished,
+            pages=end.progress.pages,
+            seconds=end.progress.seconds,
+            warnings=() if end.was_stopped else warnings,
+        )
+        if not end.was_stopped and report.found == 0:
+            discard(path)
+            raise CrawlProcessFailed(f"the crawl's process ended ({end.how}) with nothing:\n{end.last_words}")
+    if report.found == 0 and end.start_error is not None:
+        discard(path)
+        raise SiteUnreachable(f"nothing could be crawled. {end.start_error}")
+    return report
+
+
+def _error(kind: str, text: str) -> Exception:
+    known = getattr(pipeline_errors, kind, None)
+    if isinstance(known, type) and issubclass(known, pipeline_errors.PipelineError):
+        return known(text)
+    return CrawlProcessFailed(f"{kind}: {text}")
+
+
+def _check_contact(request: CrawlRequest, source: Source) -> None:
+    if request.contact is not None and (
+        not _CONTACT.fullmatch(request.contact) or _NOT_IN_CONTACT & set(request.contact)
+    ):
+        raise ContactMissing(
+            f"contact {request.contact!r} is neither an e-mail address nor a web address; "
+            "correct the setting `contact` (DREAMCRAWL_CONTACT)"
+        )
+    if not isinstance(source, WebSource) or request.contact is not None:
+        return
+    host, _port = host_and_port(source.start_url)
+    if not is_loopback(host):
+        raise ContactMissing(
+            f"{host} is not this machine, and a site must be able to reach whoever crawls it: set `contact` in "
+            "dreamcrawl.toml, or DREAMCRAWL_CONTACT, to your e-mail address or web page"
+        )

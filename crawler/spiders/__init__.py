@@ -1,0 +1,1 @@
+"""The spider: there is one, for every source."""

@@ -1,0 +1,60 @@
+"""Finds among the user's own files: no request is made, but the same ledger, limit and records hold."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from crawler.candidates import Candidate
+from crawler.failures import Trouble
+from crawler.keywords import match_keywords
+from crawler.session import Find, KnownEntry, Session
+from crawler.sources.base import FileSource
+from crawler.spiders.records import RecordMaker
+from pipeline.errors import Reason
+from pipeline.records import HttpFacts, Outcome
+
+NO_STATUS = 0
+"""Where a file has no HTTP status."""
+
+
+async def find_files(source: FileSource, session: Session, records: RecordMaker) -> AsyncIterator[Find]:
+    """One find for each file that matches, until the limit is reached."""
+    request = session.request
+    counted = 0
+    for picture in source.pictures():
+        if counted >= request.limit:
+            return
+        matches = match_keywords(request.keywords, picture.item.texts())
+        if request.keywords and not matches:
+            continue
+        session.visiting(str(picture.path.parent))
+        candidate = Candidate(picture.item, matches)
+        entry = session.ledger.known([picture.item.image_url]).get(picture.item.image_url)
+        find = await asyncio.to_thread(
+            _find, candidate, picture.path, entry=entry, most=request.max_image_bytes, records=records
+        )
+        if find.record.outcome is Outcome.FETCHED or (find.record.outcome is Outcome.KNOWN and not request.only_new):
+            counted += 1
+        yield find
+
+
+def _find(candidate: Candidate, path: Path, *, entry: KnownEntry | None, most: int, records: RecordMaker) -> Find:
+    url = candidate.item.image_url
+    try:
+        with path.open("rb") as file:
+            state = os.fstat(file.fileno())
+            tag = f"{state.st_size}-{state.st_mtime_ns}"
+            if entry is not None and entry.etag == tag and not entry.fetch_again and entry.state != "refused":
+                return records.known(candidate, entry.sha256)
+            data = file.read(most + 1)
+    except OSError as error:
+        detail = f"{path.name} cannot be opened: {error.strerror or error}"
+        return records.troubled(candidate, Trouble(Outcome.FAILED, Reason.UNREADABLE, detail))
+    facts = HttpFacts(final_url=url, status=NO_STATUS, etag=tag)
+    if len(data) > most:
+        detail = f"{state.st_size} bytes, more than the {most} allowed"
+        return records.troubled(candidate, Trouble(Outcome.FAILED, Reason.TOO_MANY_BYTES, detail), http=facts)
+    return records.fetched(candidate, data, http=facts)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dream import gradients
+from dream.recipes import Normalization
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(seed)).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 51), (1, 40), (40, 1), (1, 1), (2, 3), (31, 16)])
+def test_a_laplacian_pyramid_goes_together_again(size: tuple[int, int]):
+    picture = noise(2, *size, 3)
+
+    merged = gradients.merge(gradients.split(tf.constant(picture), 4)).numpy()
+
+    np.testing.assert_allclose(merged, picture, atol=1e-5)
+
+
+def test_a_pyramid_keeps_what_is_flat_out_of_its_bands_away_from_the_edges():
+    flat = tf.ones([1, 128, 128, 3])
+
+    *bands, rest = gradients.split(flat, 3)
+
+    for band in bands:
+        edge = min(8, band.shape[1] // 4)
+        np.testing.assert_allclose(band[:, edge:-edge, edge:-edge].numpy(), 0, atol=1e-6)
+    np.testing.assert_allclose(rest[:, 6:-6, 6:-6].numpy(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", Normalization)
+def test_the_scale_of_a_gradient_does_not_matter(normalization: Normalization):
+    gradient = noise(1, 40, 48, 3)
+
+    results = [gradients.normalize(tf.constant(gradient * scale), normalization).numpy() for scale in (1, 1e-9, 1e9)]
+
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(results[2], results[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "spread"),
+    [
+        (Normalization.STD, np.std),
+        (Normalization.MEAN_ABS, lambda values: np.mean(np.abs(values))),
+        (Normalization.LAPLACIAN, np.std),
+    ],
+)
+def test_each_picture_of_a_batch_gets_unit_spread_on_its_own(normalization: Normalization, spread: Any):
+    batch = np.concatenate([noise(1, 40, 48, 3), noise(1, 40, 48, 3, seed=1) * 1000 + 5])
+
+    together = gradients.normalize(tf.constant(batch), normalization).numpy()
+
+    for index in range(2):
+        assert spread(together[index]) == pytest.approx(1, rel=1e-3)
+        alone = gradients.normalize(tf.constant(batch[index : index + 1]), normalization).numpy()
+        np.testing.assert_allclose(together[index : index + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalization", Normalization)
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_gradient_without_spread_stays_finite(normalization: Normalization, value: float):
+    result = gradients.normalize(tf.fill([1, 33, 20, 3], value), normalization).numpy()
+
+    assert np.isfinite(result).all()
+    if value == 0.0:
+        assert not result.any()
+
+
+def test_laplacian_normalization_favours_broad_shapes_over_grain():
+    grain, broad = noise(1, 64, 64, 3), np.repeat(np.repeat(noise(1, 4, 4, 3), 16, axis=1), 16, axis=2)
+    gradient = grain + 0.2 * broad
+
+    def share(values: np.ndarray) -> float:
+        blocks = values.reshape(1, 4, 16, 4, 16, 3).mean(axis=(2, 4))
+        return float(blocks.std() / values.std())
+
+    lap = gradients.normalize(tf.constant(gradient), Normalization.LAPLACIAN).numpy()
+    plain = gradients.normalize(tf.constant(gradient), Normalization.STD).numpy()
+
+    assert share(lap) > 2 * share(plain)
+
+
+def test_root_mean_square_survives_very_small_numbers():
+    values = tf.fill([1, 4, 4, 3], 1e-25)
+
+    assert gradients.root_mean_square(values).numpy().item() == pytest.approx(1e-25, rel=1e-5)

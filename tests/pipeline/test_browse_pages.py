@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.gallery import HOSTILE_TITLE, HOSTILE_URLS, add, fill, gallery_of, hostile_entry, photographs
+from tests.support.html_pages import Page, read_page
+from tests.support.inverting import Workshop, workshop
+from tests.support.pictures import scene_file
+
+BASE = "http://127.0.0.1:8700"
+
+
+def client_of(shop: Workshop) -> TestClient:
+    return TestClient(gallery_of(shop), base_url=BASE, follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """Ten photographs, two near duplicates, seven dreams, one run."""
+    with workshop(tmp_path_factory.mktemp("gallery")) as opened:
+        fill(opened, photographs()[:10])
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(shop: Workshop) -> TestClient:
+    return client_of(shop)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A gallery of pictures whose pages meant harm with every word."""
+    with workshop(tmp_path_factory.mktemp("hostile")) as opened:
+        with opened.catalog.write() as uow:
+            run_id = uow.runs.start(
+                "run",
+                keywords=(HOSTILE_TITLE,),
+                source=f"website={HOSTILE_URLS[0]}",
+                parameters={HOSTILE_TITLE: [HOSTILE_TITLE]},
+                process="machine:1:0",
+                version="0.1.0",
+            )
+            for number, url in enumerate(HOSTILE_URLS):
+                uow.rejections.add(
+                    run_id, url, page_url=HOSTILE_URLS[number - 1], stage="crawl", reason="robots", detail=HOSTILE_TITLE
+                )
+            counters = {"found": 3, "reasons": {HOSTILE_TITLE: 1}, "warnings": [HOSTILE_TITLE]}
+            uow.runs.finish(run_id, "failed", counters, error=HOSTILE_TITLE)
+        for number in range(len(HOSTILE_URLS)):
+            opened.dream(add(opened, scene_file(number), hostile_entry(number), run_id=run_id))
+        yield client_of(opened)
+
+
+def page_of(client: TestClient, url: str) -> Page:
+    answer = client.get(url)
+    assert answer.status_code == 200, (url, answer.text[:500])
+    return read_page(answer.text)
+
+
+def walk(client: TestClient, start: str = "/", *, most: int = 400) -> dict[str, Page]:
+    """Every page that links lead to from a page, by address."""
+    waiting, pages = [start], {}
+    seen = {start}
+    while waiting and len(pages) < most:
+        url = waiting.pop()
+        answer = client.get(url)
+        assert answer.status_code in {200, 302}, (url, answer.status_code)
+        if answer.headers["content-type"].startswith("text/html"):
+            pages[url] = read_page(answer.text)
+            found = [urljoin(BASE + url, link) for link in pages[url].links + pages[url].loaded]
+        else:
+            found = []
+        for link in found:
+            path = link.removeprefix(BASE).partition("#")[0]
+            if path.startswith("/") and path not in seen:
+                seen.add(path)
+                waiting.append(path)
+    return pages
+
+
+def is_internal(url: str) -> bool:
+    return urljoin(BASE + "/", url).startswith(BASE + "/")
+
+
+def test_every_link_leads_somewhere_and_every_page_is_well_formed(client):
+    pages = walk(client)
+
+    assert len(pages) > 30
+    assert {url: page.faults for url, page in pages.items() if page.faults} == {}
+    for page in pages.values():
+        assert len(page.all("h1")) == 1
+        assert all("alt" in image.attributes for image in page.all("img"))
+        assert all(image["width"].isdigit() and image["height"].isdigit() for image in page.all("img"))
+        ids = [element["id"] for element in page.elements if element["id"]]
+        assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_inline(client, hostile):
+    for pages in (walk(client), walk(hostile)):
+        for url, page in pages.items():
+            assert all(is_internal(each) for each in page.loaded), url
+            assert [urlsplit(script["src"]).path for script in page.all("script")] == ["/static/gallery.js"]
+            assert not page.all("style")
+            for element in page.elements:
+                handlers = [name for name in element.attributes if name.startswith("on") or name == "style"]
+                assert not handlers, (url, element)
+
+
+def test_hostile_texts_are_shown_and_never_obeyed(hostile):
+    pages = walk(hostile)
+
+    assert {url: page.faults for url, page in pages.items() if page.faults} == {}
+    item = pages["/items/i1"]
+    title = " ".join(HOSTILE_TITLE.split())
+    assert title in item.text
+    assert title in pages["/runs/r1"].text
+    for page in pages.values():
+        assert not page.all("b") or all("bold" not in element.text for element in page.all("b"))
+        for link in page.links:
+            assert urlsplit(urljoin(BASE, link)).scheme in {"http", "https"}, link
+
+
+def test_links_beyond_the_gallery_are_web_addresses_that_are_told_nothing(client, hostile):
+    outside = []
+    for opened in (client, hostile):
+        for page in walk(opened).values():
+            outside += [link for link in page.all("a") if not is_internal(link["href"])]
+
+    assert outside
+    assert {tuple(sorted(link["rel"].split())) for link in outside} == {("nofollow", "noopener", "noreferrer")}
+    hosts = {urlsplit(link["href"]).hostname for link in outside}
+    assert {"commons.wikimedia.org", "creativecommons.org", "pictures.example"} <= hosts
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    per_page=st.integers(1, 14),
+    sort=st.sampled_from(["newest", "oldest", "largest"]),
+    near=st.sampled_from(["", "show"]),
+)
+def test_next_and_previous_visit_each_picture_once(client, per_page, sort, near):
+    def ids(page: Page) -> list[str]:
+        return [urlsplit(link["href"]).path for link in page.all("a") if "data-tile" in link.attributes]
+
+    def follow(page: Page, relation: str) -> str | None:
+        return next((link["href"] for link in page.all("a") if link["rel"] == relation), None)
+
+    pages = [page_of(client, f"/?per={per_page}&sort={sort}&near={near}")]
+    while url := follow(pages[-1], "next"):
+        pages.append(page_of(client, url))
+    back = [pages[-1]]
+    while url := follow(back[-1], "prev"):
+        back.append(page_of(client, url))
+
+    forth = [each for page in pages for each in ids(page)]
+    assert len(forth) == len(set(forth)) == (12 if near else 10)
+    assert [each for page in reversed(back) for each in ids(page)] == forth
+
+
+def test_a_filter_shows_as_many_pictures_as_its_menu_says(client):
+    start = page_of(client, "/")
+    checked = 0
+    for link in start.all("a"):
+        query = parse_qs(urlsplit(link["href"]).query)
+        if urlsplit(link["href"]).path == "/" and set(query) & {"keyword", "source", "license", "preset", "dreamed"}:
+            shown = page_of(client, link["href"])
+            tiles = [each for each in shown.all("a") if "data-tile" in each.attributes]
+            assert f"{len(tiles)} picture" in shown.text
+            assert tiles
+            checked += 1
+
+    assert checked > 10
+
+
+def test_lifting_a_filter_keeps_the_others(client):
+    page = page_of(client, "/?keyword=animal&dreamed=yes&sort=oldest")
+    chips = [link["href"] for link in page.all("a") if link["title"] == "Lift this filter"]
+
+    assert [parse_qs(urlsplit(chip).query) for chip in chips] == [
+        {"dreamed": ["yes"], "sort": ["oldest"]},
+        {"keyword": ["animal"], "sort": ["oldest"]},
+    ]
+
+
+def test_a_search_keeps_the_filters_and_the_filters_keep_the_search(client):
+    page = page_of(client, "/?q=Chelsea&dreamed=yes&after=9")
+    hidden = {field["name"]: field["value"] for field in page.all("input") if field["type"] == "hidden"}
+    order = next(link["href"] for link in page.all("a") if link.text == "Oldest first" or "sort=oldest" in link["href"])
+
+    assert hidden == {"dreamed": "yes"}
+    assert parse_qs(urlsplit(order).query) == {"q": ["Chelsea"], "dreamed": ["yes"], "sort": ["oldest"]}
+
+
+def test_a_tile_shows_its_dream_first_and_holds_its_original(client, shop):
+    page = page_of(client, "/")
+    with shop.catalog.read() as uow:
+        dream = uow.derivations.of_item(1)[-1]
+        item = uow.items.get(1)
+    assert item is not None
+    images = {image["src"]: image for image in page.all("img")}
+
+    front = images[f"/media/thumb/{dream.blob_sha256}?side=480"]
+    back = images[f"/media/thumb/{item.blob_sha256}?side=480"]
+    assert (front["class"], back["class"]) == ("front", "back")
+    assert front["alt"] == f"Dream of {item.title}"
+    assert (int(front["width"]), int(front["height"])) == (dream.width, dream.height)
+
+
+def test_a_pictures_page_tells_everything_that_is_known(client, shop):
+    page = page_of(client, "/items/i1")
+    with shop.catalog.read() as uow:
+        item = uow.items.get(1)
+        dream = uow.derivations.of_item(1)[-1]
+        sighting = uow.sightings.of_item(1)[0]
+    assert item is not None
+
+    for told in (
+        item.title,
+        item.creator,
+        "CC BY-SA 2.0",
+        item.blob_sha256,
+        item.pixel_sha256,
+        dream.blob_sha256,
+        dream.weights_sha256,
+        dream.recipe_sha256,
+        dream.manifest_sha256,
+        dream.key,
+        dream.file_name,
+        sighting.page_url,
+        sighting.image_url,
+        "by rel=license",
+        f"dreamcrawl verify d{dream.id}",
+        f"dreamcrawl replay d{dream.id}",
+        "objective 1 \u203a layer mixed3",
+        "40\u00d730, 80\u00d760",
+        "tensorflow 2.21.0",
+    ):
+        assert told in page.text, told
+    assert f"/api/derivations/d{dream.id}/manifest" in page.links
+
+
+def test_the_credit_names_title_author_source_and_licence(client, shop):
+    page = page_of(client, "/items/i1")
+    credits = [element.text for element in page.elements if element["class"] == "credit"]
+
+    source = "https://commons.wikimedia.org/wiki/File:Arc_de_Triomphe_du_Carrousel_12_June_2006.jpg"
+    original = (
+        f"\u201cArc de Triomphe du Carrousel 12 June 2006\u201d by Dan Mckay, {source}, "
+        "CC BY-SA 2.0 (https://creativecommons.org/licenses/by-sa/2.0/)."
+    )
+    dreamed = "Altered with a neural network by dreamcrawl (preset paper-multi, network inception_v3); original: "
+    assert credits == [dreamed + original, original]
+
+
+def test_a_credit_cannot_turn_the_text_around_it(hostile):
+    page = page_of(hostile, "/items/i1")
+    credits = [element.text for element in page.elements if element["class"] == "credit"]
+
+    assert credits
+    assert not any("\u202e" in credit for credit in credits)
+
+
+def test_a_dream_is_chosen_by_address(client, shop):
+    with shop.catalog.read() as uow:
+        first, second = uow.derivations.of_item(1)
+
+    chosen = page_of(client, f"/items/i1?dream=d{first.id}")
+    assert f"/media/dream/{first.blob_sha256}" in chosen.loaded
+    assert f"/media/dream/{second.blob_sha256}" in page_of(client, "/items/i1").loaded
+    answer = client.get(f"/dreams/d{first.id}")
+    assert (answer.status_code, answer.headers["location"]) == (302, f"/items/i1?dream=d{first.id}")
+    under_preset = page_of(client, f"/items/i1?preset={first.preset}")
+    assert f"/media/dream/{first.blob_sha256}" in under_preset.loaded
+
+
+def test_a_picture_knows_its_neighbours_and_the_way_back(client):
+    item = page_of(client, "/items/i6?keyword=animal&sort=oldest&after=3")
+
+    assert "/?keyword=animal&sort=oldest&after=3" in item.links
+    for relation in ("prev", "next"):
+        link = next((each["href"] for each in item.all("a") if each["rel"] == relation), None)
+        if link is not None:
+            assert parse_qs(urlsplit(link).query) == {"keyword": ["animal"], "sort": ["oldest"]}
+            assert page_of(client, link)
+
+
+def test_near_duplicates_are_hidden_in_the_gallery_and_shown_with_their_picture(client, shop):
+    with shop.catalog.read() as uow:
+        near = next(item for item in uow.items.list() if item.near_duplicate_of_id == 1)
+
+    tiles = [link["href"] for link in page_of(client, "/").all("a") if "data-tile" in link.attributes]
+    assert f"/items/i{near.id}" not in tiles
+    assert f"/items/i{near.id}" in page_of(client, "/items/i1").links
+    page = page_of(client, f"/items/i{near.id}")
+    assert "/items/i1" in page.links
+    assert f"{near.near_duplicate_distance} bits differ" in page.text
+
+
+def test_a_runs_page_shows_its_funnel_and_what_was_not_kept(client):
+    page = page_of(client, "/runs/r1")
+    bars = [element for element in page.all("rect") if element["class"] == "fill"]
+
+    assert float(bars[0]["width"]) == 100
+    assert all(0 <= float(bar["width"]) <= 100 for bar in bars)
+    for told in ("Found", "Fetched", "Accepted", "Near duplicates", "Dreamed", "Verified", "closed by robots.txt 6"):
+        assert told in page.text
+    robots = page_of(client, "/runs/r1?reason=robots")
+    rows = [element.text for element in robots.all("td") if element.text == "closed by robots.txt"]
+    assert len(rows) == 6
+
+
+def test_long_lists_of_rejections_and_runs_are_paged(tmp_path):
+    with workshop(tmp_path) as shop:
+        with shop.catalog.write() as uow:
+            for _ in range(65):
+                last = uow.runs.start("crawl", keywords=(), source=None, parameters={}, process="m:1:0", version="1")
+            for number in range(120):
+                uow.rejections.add(last, f"https://e/{number}", page_url=None, stage="crawl", reason="dns", detail="x")
+        client = client_of(shop)
+        runs = {url: page for url, page in walk(client, "/runs").items() if url.startswith("/runs?") or url == "/runs"}
+        seen = [link for page in runs.values() for link in page.links if link.startswith("/runs/r")]
+        rejected, url = [], f"/runs/r{last}"
+        while url:
+            page = page_of(client, url)
+            rejected += [link for link in page.links if link.startswith("https://e/")]
+            following = next((link["href"] for link in page.all("a") if link["rel"] == "next"), None)
+            url = following and urljoin(url, following).partition("#")[0]
+
+    assert sorted(seen) == sorted(f"/runs/r{number}" for number in range(1, 66))
+    assert rejected == [f"https://e/{number}" for number in range(120)]
+
+
+def test_an_empty_gallery_says_what_to_run(tmp_path):
+    with workshop(tmp_path) as shop:
+        client = client_of(shop)
+
+        assert "dreamcrawl demo" in page_of(client, "/").text
+        assert "dreamcrawl demo" in page_of(client, "/runs").text
+        assert "No picture matches" in page_of(client, "/?q=cat").text
+
+
+def test_a_place_past_the_end_offers_the_way_back(client):
+    page = page_of(client, "/?after=1&keyword=animal")
+
+    assert "No more pictures" in page.text
+    assert "/?keyword=animal" in page.links
+
+
+@pytest.mark.parametrize(
+    ("license_id", "words"),
+    [
+        ("CC-BY-ND-4.0", ["May be shared altered no: keep it private", "its licence does not permit"]),
+        ("CC-BY-NC-SA-4.0", ["May be shared altered yes", "May be sold no", "must carry the same licence yes"]),
+        ("CC0-1.0", ["Credit is needed no"]),
+        (None, ["unknown: keep it private"]),
+    ],
+)
+def test_a_licence_says_what_it_permits(tmp_path, license_id, words):
+    with workshop(tmp_path) as shop:
+        item_id = shop.add(scene_file(1), license_id=license_id)
+        text = page_of(client_of(shop), f"/items/i{item_id}").text
+
+    for word in words:
+        assert word.lower() in text.lower()
+
+
+def test_a_picture_without_a_dream_says_how_to_make_one(client, shop):
+    with shop.catalog.read() as uow:
+        plain = next(item for item in uow.items.list() if not uow.derivations.of_item(item.id))
+
+    page = page_of(client, f"/items/i{plain.id}")
+    assert f"dreamcrawl dream --item i{plain.id}" in page.text
+    assert not page.all("input")[1:]
+
+
+def test_a_very_large_picture_or_an_animation_is_shown_smaller(tmp_path):
+    with workshop(tmp_path) as shop:
+        large = shop.add(scene_file(1, "JPEG", width=1700, height=400))
+        sha256 = shop.item(large).blob_sha256
+        page = page_of(client_of(shop), f"/items/i{large}")
+
+    assert f"/media/thumb/{sha256}?side=1600" in page.loaded
+    assert f"/media/original/{sha256}" in page.links
+
+
+def test_sightings_that_say_nothing_are_shown_too(tmp_path):
+    with workshop(tmp_path) as shop:
+        item_id = shop.add(
+            scene_file(1),
+            title=None,
+            creator=None,
+            license_id=None,
+            license_declared_by=None,
+            image_url="file:///home/jane/pictures/bridge.png",
+            page_url="file:///home/jane/pictures/",
+            tags=(),
+        )
+        page = page_of(client_of(shop), f"/items/i{item_id}")
+
+    credit = next(element.text for element in page.elements if element["class"] == "credit")
+    assert credit == f"Untitled picture i{item_id}, creator unknown, file:bridge.png, licence unknown."
+    assert not any(link.startswith("file:") for link in page.links)
+
+
+def test_a_view_is_read_back_from_its_own_address():
+    from pipeline.browse.state import View, read_view
+    from pipeline.catalog.gallery_values import Cursor, GalleryFilter, Sort
+
+    view = View(
+        wanted=GalleryFilter(
+            words=("a", "b"),
+            keyword="caf\u00e9 & cr\u00e8me",
+            source="folder",
+            license_id="CC0-1.0",
+            preset="x=y",
+            dreamed=False,
+            near_duplicates=True,
+            run_id=3,
+        ),
+        text="a b",
+        sort=Sort.LARGEST,
+        per_page=20,
+        after=Cursor(7, 4800),
+    )
+    for each in (view, replace(view, after=None, before=Cursor(8, 1)), View()):
+        query = {name: values[0] for name, values in parse_qs(urlsplit(each.url()).query).items()}
+        assert read_view(query) == each
