@@ -109,10 +109,9 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
     source = make_source(request.source, request.argument)
     # The reactor is installed by the process object, so nothing that imports it may come before.
     process = _crawler_process(settings_for(request, _policy(source, has_contact=request.contact is not None)))
-    from twisted.internet import reactor
-
     from scrapy import signals
     from scrapy.utils.defer import deferred_from_coro
+    from twisted.internet import reactor
 
     with (
         _ledger(job.catalog) as ledger,

@@ -73,7 +73,7 @@ def crawl(
     if path.exists():
         raise pipeline_errors.InboxUnusable(f"there is an inbox {path} already; a crawl id is used once")
     job = Job(request, str(inbox_parent), crawl_id, facts, catalog)
-    end = run_child(job, on_progress=on_progress or (lambda progress: None))
+    end = run_child(job, on_progress=on_progress)
     try:
         return _report(path, end)
     finally:

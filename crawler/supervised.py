@@ -55,57 +55,57 @@ class ChildEnd:
     raise_after: BaseException | None = None
 
 
-def run_child(job: Job, *, on_progress: Callable[[CrawlProgress], None]) -> ChildEnd:
+def run_child(job: Job, *, on_progress: Callable[[CrawlProgress], None] | None = None) -> ChildEnd:
     """Run the job in a child process until it ends, its deadline has passed, or Ctrl-C is pressed."""
     end = ChildEnd()
     child = _Child(job)
+    ended = False
     try:
-        _follow(child, end, on_progress=on_progress, deadline_seconds=job.request.deadline_seconds)
-    except KeyboardInterrupt:
+        ended = _follow(child, end, on_progress=on_progress, deadline_seconds=job.request.deadline_seconds)
+        if not ended:
+            end.was_stopped, end.finished = True, "deadline"
+    except BaseException as error:  # noqa: BLE001  # Ctrl-C, or the caller's progress function: the child comes first
         end.was_stopped = True
+        end.raise_after = None if isinstance(error, KeyboardInterrupt) else error
         try:
             child.stop()
-            _follow(child, end, on_progress=lambda progress: None, deadline_seconds=0.0)
+            ended = _follow(child, end)
         except KeyboardInterrupt as second:
             end.raise_after = second
-    except BaseException as error:  # noqa: BLE001  # the caller's progress function failed; raised after the clean-up
-        end.was_stopped = True
-        end.raise_after = error
-        child.stop()
-        _follow(child, end, on_progress=lambda progress: None, deadline_seconds=0.0)
     finally:
-        child.end()
+        child.end(kill=not ended)
     end.how, end.last_words = child.how, child.last_words
     return end
 
 
 def _follow(
-    child: _Child, end: ChildEnd, *, on_progress: Callable[[CrawlProgress], None], deadline_seconds: float
-) -> None:
-    """Take the child's events until it has no more, or until it has to be killed."""
-    started = deadline_seconds == 0.0
-    kill_at = time.monotonic() + (STOP_SECONDS if started else START_SECONDS)
-    while True:
+    child: _Child,
+    end: ChildEnd,
+    *,
+    on_progress: Callable[[CrawlProgress], None] | None = None,
+    deadline_seconds: float | None = None,
+) -> bool:
+    """Take the child's events; whether it came to its end. Without a deadline it was told to stop already."""
+    kill_at = time.monotonic() + (STOP_SECONDS if deadline_seconds is None else START_SECONDS)
+    while time.monotonic() < kill_at:
         try:
-            event = child.events.get(timeout=max(0.0, min(1.0, kill_at - time.monotonic())))
-        except queue.Empty:
-            if time.monotonic() >= kill_at:
-                end.was_stopped = True
-                end.finished = "deadline" if deadline_seconds else end.finished
-                return
+            event = child.events.get(timeout=min(1.0, kill_at - time.monotonic()))
+        except (queue.Empty, ValueError):  # a time limit that has just passed is negative
             continue
         if event is None:
-            return
+            return True
         match event.pop("event", None):
-            case "started" if not started:
+            case "started" if deadline_seconds is not None:
                 kill_at = time.monotonic() + deadline_seconds + STOP_SECONDS
             case "progress":
                 end.progress = CrawlProgress(**{f.name: event[f.name] for f in fields(CrawlProgress)})
-                on_progress(end.progress)
+                if on_progress is not None:
+                    on_progress(end.progress)
             case "end":
                 end.start_error = event["start_error"]
             case "error":
                 end.error_kind, end.error_text = event["kind"], event["text"]
+    return False
 
 
 class _Child:
@@ -149,14 +149,15 @@ class _Child:
         """Ask it to end the crawl and seal the inbox."""
         self._send(b"stop\n")
 
-    def end(self) -> None:
+    def end(self, *, kill: bool) -> None:
         """Make sure that it is gone, and with it the pipes and threads."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+        if kill:
+            self._process.kill()
         try:
-            # After its last event it only has to exit.
-            self._process.wait(timeout=0.0 if self.events.empty() and self._threads[0].is_alive() else 5.0)
+            self._process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

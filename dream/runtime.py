@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,22 +29,47 @@ def configure() -> None:
     if "tensorflow" not in sys.modules:
         # TensorFlow reads these once, when it loads.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-    import tensorflow as tf
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_messages_dropped():
+        import keras
+        import tensorflow as tf
 
+        # Looks for devices, which reports a machine without a GPU as an error.
+        gpus = tf.config.list_physical_devices("GPU")
     if keras.backend.backend() != "tensorflow":
         raise DreamError(
             f"Keras runs on {keras.backend.backend()}, dreams need TensorFlow; set KERAS_BACKEND=tensorflow"
         )
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    for gpu in tf.config.list_physical_devices("GPU"):
+    for gpu in gpus:
         try:
             tf.config.experimental.set_memory_growth(gpu, True)  # the function's own signature
         except RuntimeError:
             # The program that dream is part of has used the GPU already, and keeps the memory policy it chose.
             continue
+
+
+@contextlib.contextmanager
+def _native_messages_dropped() -> Iterator[None]:
+    """Sends what native code writes to standard error nowhere.
+
+    On every start TensorFlow's libraries write, before any log level counts, that there is no GPU. Errors of the
+    import itself are exceptions, and come through. TF_CPP_MIN_LOG_LEVEL below 2 asks to see everything.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") in {"0", "1"}:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def environment() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -36,8 +35,6 @@ def root(
 
 def main() -> None:
     """The `dreamcrawl` command."""
-    # TensorFlow's native code reports a machine without a GPU as an error, on every start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app()
 
 

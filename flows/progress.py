@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -40,21 +41,32 @@ class PlainReporter:
     """Lines on stderr, at most one every few seconds for each stage, and one when a stage ends."""
 
     def __init__(self) -> None:
+        self._started: dict[str, float] = {}
         self._last: dict[str, float] = {}
 
     def step(self, stage: str, done: float, total: float | None, note: str = "") -> None:
         """Print when some time has passed or the stage is complete."""
         now = time.monotonic()
+        started = self._started.setdefault(stage, now)
         finished = total is not None and done >= total
-        if not finished and now - self._last.get(stage, 0.0) < _PLAIN_SECONDS:
+        if self._last.get(stage) == float("inf") or (
+            not finished and now - self._last.get(stage, 0.0) < _PLAIN_SECONDS
+        ):
             return
-        self._last[stage] = now
-        count = f"{done:g}" if total is None else f"{done:.3g}/{total:g}"
-        print(f"{stage}: {count} {note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
+        self._last[stage] = float("inf") if finished else now
+        count = f"{int(done)}" if total is None else f"{int(done)}/{int(total)}"
+        left = _time_left(now - started, done, total)
+        print(" ".join(filter(None, (f"{stage}: {count}", note, left))), file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
 
     def say(self, line: str) -> None:
         """Print the line."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
+
+
+def _time_left(elapsed: float, done: float, total: float | None) -> str:
+    if total is None or done <= 0 or done >= total or elapsed < 1:
+        return ""
+    return f"(about {elapsed * (total - done) / done:.0f} s left)"
 
 
 class SilentReporter:
@@ -104,11 +116,17 @@ def current_reporter() -> Reporter:
 @contextlib.contextmanager
 def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
     """Make a reporter fit for this terminal current for the block."""
-    console = Console(stderr=True)
     if quiet:
         with _current(SilentReporter()) as silent:
             yield silent
-    elif console.is_terminal:
+        return
+    # A descriptor of its own: native libraries' chatter is kept off descriptor 2 while they load.
+    with open(os.dup(2), "w", encoding="utf-8") as terminal:  # noqa: PTH123 - a descriptor has no path
+        yield from _reporting_on(Console(file=terminal))
+
+
+def _reporting_on(console: Console) -> Iterator[Reporter]:
+    if console.is_terminal:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description:<10}"),

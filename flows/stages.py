@@ -250,10 +250,14 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
 
 
 def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
-    """These items, near duplicates left out, at most `limit` of them."""
+    """These items, near duplicates left out, the oldest first, at most `limit` of them.
+
+    The order in which a crawl meets pictures changes from run to run; their ids do not, so that a rerun with a limit
+    chooses the same ones.
+    """
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = []
-        for item_id in item_ids:
+        for item_id in sorted(item_ids):
             item = uow.items.get(item_id)
             if item is None:
                 raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")

@@ -30,9 +30,11 @@ from crawler.urls import canonical_url
 from pipeline.errors import Reason
 from pipeline.records import KeywordMatch, Outcome
 
-# Pictures before pages, pages with a match in their link before others, near pages before far ones.
+# Pictures before pages; pages with a match in their link before others, and then what such a page links to; near pages
+# before far ones.
 _IMAGE_PRIORITY = 10_000
 _MATCHING_LINK_PRIORITY = 1_000
+_ON_MATCHING_PAGE_PRIORITY = 500
 _DEPTH_PRIORITY = -10
 _IMAGE_HEADERS = {
     "Accept": "image/webp,image/png,image/jpeg,image/gif;q=0.9,*/*;q=0.5",
@@ -81,7 +83,7 @@ class KeywordSpider(Spider):
         """Told by the item pipeline after each find."""
         self._room.release()
 
-    def parse_page(self, response: Response, *, depth: int) -> Iterator[Any]:
+    def parse_page(self, response: Response, *, depth: int, on_topic: bool) -> Iterator[Any]:
         """Pictures that match, and pages to read next."""
         source = self._source
         assert not isinstance(source, FileSource)
@@ -118,7 +120,7 @@ class KeywordSpider(Spider):
         sightings = [sighting for item, found in shown if (sighting := self._candidates.offer(item, found))]
         if not shown:
             sightings += self._candidates.release_thumbnails([asked, url])
-        yield from self._page_links(page.links, followed, depth=depth)
+        yield from self._page_links(page.links, followed, depth=depth, on_topic=on_topic)
         yield from self._record_sightings(sightings)
         yield from self._advance()
 
@@ -170,7 +172,9 @@ class KeywordSpider(Spider):
         matches = match_keywords(self._request.keywords, item.texts())
         return None if self._request.keywords and not matches else matches
 
-    def _page_links(self, links: Iterable[PageLink], followed: set[str | None], *, depth: int) -> Iterator[Request]:
+    def _page_links(
+        self, links: Iterable[PageLink], followed: set[str | None], *, depth: int, on_topic: bool
+    ) -> Iterator[Request]:
         if depth >= self._request.max_depth:
             return
         for link in links:
@@ -182,15 +186,16 @@ class KeywordSpider(Spider):
             self._pages_asked.add(link.url)
             fields = {"title": (link.text,), "file_name": (urlsplit(link.url).path,)}
             matches = link.url in followed or bool(match_keywords(self._request.keywords, fields))
-            priority = _MATCHING_LINK_PRIORITY * matches + _DEPTH_PRIORITY * (depth + 1)
-            yield self._page_request(link.url, depth=depth + 1, priority=priority)
+            topic_priority = _MATCHING_LINK_PRIORITY if matches else _ON_MATCHING_PAGE_PRIORITY * on_topic
+            priority = topic_priority + _DEPTH_PRIORITY * (depth + 1)
+            yield self._page_request(link.url, depth=depth + 1, priority=priority, on_topic=matches)
 
-    def _page_request(self, url: str, *, depth: int, priority: int) -> Request:
+    def _page_request(self, url: str, *, depth: int, priority: int, on_topic: bool = False) -> Request:
         return Request(
             url,
             callback=self.parse_page,
             errback=self.page_error,
-            cb_kwargs={"depth": depth},
+            cb_kwargs={"depth": depth, "on_topic": on_topic},
             priority=priority,
             dont_filter=True,
             meta={"dreamcrawl_page": url, STAYS_ON_SITE: depth > 0, MAX_BYTES: MAX_PAGE_BYTES},

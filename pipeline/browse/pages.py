@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -86,9 +89,10 @@ class Pages:
             dream_credit=attribution.credit_dream(item, read.sightings, dream) if dream else None,
             recipe_rows=views.flat_rows(dream.recipe) if dream else (),
             manifest=dream.manifest if dream else None,
-            octaves=views.sizes_text(_rendered(dream.manifest, "octave_sizes")) if dream else "",
-            versions=_rendered(dream.manifest, "versions") if dream else None,
-            device=_rendered(dream.manifest, "device") if dream else None,
+            octaves=views.sizes_text(_told(dream.manifest, "render", "octave_sizes")) if dream else "",
+            versions=_told(dream.manifest, "render", "versions") if dream else None,
+            device=_told(dream.manifest, "render", "device") if dream else None,
+            network_license=_told(dream.manifest, "network", "license") if dream else None,
             back_url=view.url(),
             previous_url=around.url(f"/items/i{read.previous}") if read.previous else None,
             next_url=around.url(f"/items/i{read.next}") if read.next else None,
@@ -131,7 +135,7 @@ def _alt(read: readers.ItemRead) -> str:
     return said or read.item.title or f"picture i{read.item.id}"
 
 
-def _rendered(manifest: object, name: str) -> object:
-    """One fact of the rendering; None where the manifest has it not."""
-    render = manifest.get("render") if isinstance(manifest, dict) else None
-    return render.get(name) if isinstance(render, dict) else None
+def _told(manifest: Mapping[str, Any], part: str, name: str) -> Any:
+    """One value of a manifest; None where it has none."""
+    values = manifest.get(part)
+    return values.get(name) if isinstance(values, Mapping) else None

@@ -24,6 +24,13 @@ def insert_new(session: Session, row: type[Base], values: Mapping[str, Any], *, 
     return session.execute(statement.returning(*columns)).first() is not None
 
 
+def insert_for_id(session: Session, row: type[Base], values: Mapping[str, Any]) -> int | None:
+    """Insert a row unless any of its unique keys is taken; its id, or None."""
+    statement = _insert(session, row).values(dict(values)).on_conflict_do_nothing()
+    added = session.execute(statement.returning(table_of(row).c.id)).scalar_one_or_none()
+    return None if added is None else int(added)
+
+
 def insert_or_update(
     session: Session,
     row: type[Base],

@@ -16,7 +16,7 @@ from dream.networks import load_card
 from dream.networks.cards import INCEPTION_V3, NetworkCard
 from dream.networks.inception_v3 import build_inception_v3, canonical_names
 from dream.octaves import Size, plan_octaves
-from dream.presets import preset, preset_names
+from dream.presets import DEFAULT_PRESET, preset
 from dream.recipes import ExponentOctaves
 from dream.render import render
 from tests.support.tiny_network import noise_image
@@ -113,11 +113,9 @@ def test_a_file_of_other_weights_is_refused(tmp_path: Path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with h5py.File(tmp_path / "other.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    (tmp_path / "junk.h5").write_bytes(b"junk")
 
-    for name in ("other.h5", "junk.h5"):
-        with pytest.raises(NetworkInvalid, match=name):
-            build_inception_v3(tmp_path / name)
+    with pytest.raises(NetworkInvalid, match="other.h5 does not hold InceptionV3"):
+        build_inception_v3(tmp_path / "other.h5")
 
 
 def test_a_fresh_program_needs_no_renaming():
@@ -130,8 +128,8 @@ def test_a_fresh_program_needs_no_renaming():
     assert canonical_names(model) == {"conv2d": "conv2d", "conv2d_9": "conv2d_1", "conv2d_11": "conv2d_2"}
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_look_runs_and_its_objective_rises(network: Any, name: str):
+@pytest.mark.parametrize("name", [DEFAULT_PRESET, "paper-single", "paper-octave"])
+def test_looks_run_on_it_and_their_objectives_rise(network: Any, name: str):
     look = preset(name, "inception_v3").with_changes(
         octaves=ExponentOctaves(scale=1.3, exponents=(-1, 0)), steps=3, final_steps=3
     )

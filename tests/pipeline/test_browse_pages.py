@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -58,30 +59,42 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client_of(opened)
 
 
+@pytest.fixture(scope="module")
+def pages(client: TestClient) -> dict[str, Page]:
+    return walk(client)
+
+
+@pytest.fixture(scope="module")
+def hostile_pages(hostile: TestClient) -> dict[str, Page]:
+    return walk(hostile)
+
+
 def page_of(client: TestClient, url: str) -> Page:
     answer = client.get(url)
     assert answer.status_code == 200, (url, answer.text[:500])
     return read_page(answer.text)
 
 
-def walk(client: TestClient, start: str = "/", *, most: int = 400) -> dict[str, Page]:
-    """Every page that links lead to from a page, by address."""
+def walk(client: TestClient, start: str = "/", *, queries_a_path: int = 3) -> dict[str, Page]:
+    """The pages that links lead to from a page, by address; of each path with a few of its queries."""
     waiting, pages = [start], {}
     seen = {start}
-    while waiting and len(pages) < most:
+    queries: Counter[str] = Counter()
+    while waiting:
         url = waiting.pop()
         answer = client.get(url)
         assert answer.status_code in {200, 302}, (url, answer.status_code)
-        if answer.headers["content-type"].startswith("text/html"):
-            pages[url] = read_page(answer.text)
-            found = [urljoin(BASE + url, link) for link in pages[url].links + pages[url].loaded]
-        else:
-            found = []
-        for link in found:
-            path = link.removeprefix(BASE).partition("#")[0]
-            if path.startswith("/") and path not in seen:
-                seen.add(path)
-                waiting.append(path)
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        pages[url] = read_page(answer.text)
+        for link in pages[url].links + pages[url].loaded:
+            inside = urljoin(BASE + url, link).removeprefix(BASE).partition("#")[0]
+            path, _, query = inside.partition("?")
+            if not path.startswith("/") or inside in seen or (query and queries[path] >= queries_a_path):
+                continue
+            queries[path] += bool(query)
+            seen.add(inside)
+            waiting.append(inside)
     return pages
 
 
@@ -89,9 +102,7 @@ def is_internal(url: str) -> bool:
     return urljoin(BASE + "/", url).startswith(BASE + "/")
 
 
-def test_every_link_leads_somewhere_and_every_page_is_well_formed(client):
-    pages = walk(client)
-
+def test_every_link_leads_somewhere_and_every_page_is_well_formed(pages):
     assert len(pages) > 30
     assert {url: page.faults for url, page in pages.items() if page.faults} == {}
     for page in pages.values():
@@ -102,9 +113,9 @@ def test_every_link_leads_somewhere_and_every_page_is_well_formed(client):
         assert len(ids) == len(set(ids))
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_inline(client, hostile):
-    for pages in (walk(client), walk(hostile)):
-        for url, page in pages.items():
+def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_inline(pages, hostile_pages):
+    for walked in (pages, hostile_pages):
+        for url, page in walked.items():
             assert all(is_internal(each) for each in page.loaded), url
             assert [urlsplit(script["src"]).path for script in page.all("script")] == ["/static/gallery.js"]
             assert not page.all("style")
@@ -113,24 +124,22 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_inline(client, hostil
                 assert not handlers, (url, element)
 
 
-def test_hostile_texts_are_shown_and_never_obeyed(hostile):
-    pages = walk(hostile)
-
-    assert {url: page.faults for url, page in pages.items() if page.faults} == {}
-    item = pages["/items/i1"]
+def test_hostile_texts_are_shown_and_never_obeyed(hostile_pages):
+    assert {url: page.faults for url, page in hostile_pages.items() if page.faults} == {}
+    item = hostile_pages["/items/i1"]
     title = " ".join(HOSTILE_TITLE.split())
     assert title in item.text
-    assert title in pages["/runs/r1"].text
-    for page in pages.values():
+    assert title in hostile_pages["/runs/r1"].text
+    for page in hostile_pages.values():
         assert not page.all("b") or all("bold" not in element.text for element in page.all("b"))
         for link in page.links:
             assert urlsplit(urljoin(BASE, link)).scheme in {"http", "https"}, link
 
 
-def test_links_beyond_the_gallery_are_web_addresses_that_are_told_nothing(client, hostile):
+def test_links_beyond_the_gallery_are_web_addresses_that_are_told_nothing(pages, hostile_pages):
     outside = []
-    for opened in (client, hostile):
-        for page in walk(opened).values():
+    for walked in (pages, hostile_pages):
+        for page in walked.values():
             outside += [link for link in page.all("a") if not is_internal(link["href"])]
 
     assert outside
@@ -246,9 +255,9 @@ def test_a_pictures_page_tells_everything_that_is_known(client, shop):
     assert f"/api/derivations/d{dream.id}/manifest" in page.links
 
 
-def test_the_credit_names_title_author_source_and_licence(client, shop):
+def test_the_credit_names_title_author_source_and_licence(client):
     page = page_of(client, "/items/i1")
-    credits = [element.text for element in page.elements if element["class"] == "credit"]
+    lines = [element.text for element in page.elements if element["class"] == "credit"]
 
     source = "https://commons.wikimedia.org/wiki/File:Arc_de_Triomphe_du_Carrousel_12_June_2006.jpg"
     original = (
@@ -256,15 +265,15 @@ def test_the_credit_names_title_author_source_and_licence(client, shop):
         "CC BY-SA 2.0 (https://creativecommons.org/licenses/by-sa/2.0/)."
     )
     dreamed = "Altered with a neural network by dreamcrawl (preset paper-multi, network inception_v3); original: "
-    assert credits == [dreamed + original, original]
+    assert lines == [dreamed + original, original]
 
 
 def test_a_credit_cannot_turn_the_text_around_it(hostile):
     page = page_of(hostile, "/items/i1")
-    credits = [element.text for element in page.elements if element["class"] == "credit"]
+    lines = [element.text for element in page.elements if element["class"] == "credit"]
 
-    assert credits
-    assert not any("\u202e" in credit for credit in credits)
+    assert lines
+    assert not any("\u202e" in line for line in lines)
 
 
 def test_a_dream_is_chosen_by_address(client, shop):
@@ -324,7 +333,11 @@ def test_long_lists_of_rejections_and_runs_are_paged(tmp_path):
             for number in range(120):
                 uow.rejections.add(last, f"https://e/{number}", page_url=None, stage="crawl", reason="dns", detail="x")
         client = client_of(shop)
-        runs = {url: page for url, page in walk(client, "/runs").items() if url.startswith("/runs?") or url == "/runs"}
+        runs = {
+            url: page
+            for url, page in walk(client, "/runs", queries_a_path=9).items()
+            if url.startswith("/runs?") or url == "/runs"
+        }
         seen = [link for page in runs.values() for link in page.links if link.startswith("/runs/r")]
         rejected, url = [], f"/runs/r{last}"
         while url:

@@ -177,7 +177,7 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         "import sys\n"
         "from pipeline.catalog.engine import open_catalog\n"
         "with open_catalog(sys.argv[1]) as catalog:\n"
-        "    for _ in range(40):\n"
+        "    for _ in range(25):\n"
         "        with catalog.write() as uow:\n"
         "            run = uow.runs.get(1)\n"
         "            if run is None:\n"
@@ -187,16 +187,16 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     )
     path = tmp_path / "catalog.sqlite3"  # does not exist: all of them want to make it
 
-    processes = [subprocess.Popen([sys.executable, "-W", "error", "-c", script, str(path)]) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-W", "error", "-c", script, str(path)]) for _ in range(3)]
     codes = [process.wait(timeout=120) for process in processes]
 
-    assert codes == [0, 0, 0, 0]
+    assert codes == [0, 0, 0]
     with open_catalog(path) as catalog, catalog.read() as uow:
         assert uow.counts().runs == 1
-        assert uow.runs.get(1).counters == {"n": 160}
+        assert uow.runs.get(1).counters == {"n": 75}
 
 
-@pytest.mark.parametrize("after_seconds", [0.3, 0.6, 0.7, 0.8, 0.9, 1.1])
+@pytest.mark.parametrize("after_seconds", [0.5, 0.8, 1.1])
 def test_a_migration_that_is_killed_can_be_done_again(tmp_path: Path, after_seconds: float) -> None:
     path = tmp_path / "catalog.sqlite3"
     script = "import sys; from pipeline.catalog.engine import open_catalog; open_catalog(sys.argv[1]); print('done')"

@@ -169,6 +169,18 @@ def test_neither_bytes_nor_pixels_are_kept_twice(uow: UnitOfWork) -> None:
     assert uow.items.count() == 1
 
 
+def test_an_item_that_breaks_another_rule_is_no_duplicate(uow: UnitOfWork) -> None:
+    from sqlalchemy.exc import IntegrityError
+
+    same = {"width": 1, "height": 1, "format": "PNG", "frames": 1}
+
+    with pytest.raises(IntegrityError), uow.session.begin_nested():
+        uow.items.add(NewItem(blob_sha256=digest(7), pixel_sha256=digest(8), **same))  # no such blob
+    uow.blobs.add(digest(7), size_bytes=1, media_type="image/png")
+    with pytest.raises(IntegrityError), uow.session.begin_nested():
+        uow.items.add(NewItem(blob_sha256=digest(7), pixel_sha256=digest(8), near_duplicate_of_id=99, **same))
+
+
 def test_an_item_is_found_by_its_pixels_and_by_any_of_its_files(uow: UnitOfWork) -> None:
     item_id = add_item(uow, 1, title="Mill")
     uow.blobs.add(digest(2), size_bytes=5, media_type="image/webp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.tables import (
@@ -15,7 +15,7 @@ from pipeline.catalog.tables import (
     RunItemRow,
     SightingRow,
 )
-from pipeline.catalog.upserts import insert_new, insert_or_update, table_of
+from pipeline.catalog.upserts import insert_for_id, insert_new, insert_or_update, table_of
 from pipeline.catalog.values import Item, ItemFilter, ItemKeyword, NewItem, columns_of
 
 _ITEM = table_of(ItemRow)
@@ -82,15 +82,7 @@ class Items(Repository):
 
     def add(self, item: NewItem) -> int | None:
         """Insert an item whose blob is on record; its id, or None when its bytes or pixels are there already."""
-        values = {**columns_of(item), "created_at": now()}
-        if self._session.get_bind().dialect.name == "sqlite":
-            statement = insert(_ITEM).prefix_with("OR IGNORE").values(values)
-        else:
-            from sqlalchemy.dialects import postgresql
-
-            statement = postgresql.insert(_ITEM).values(values).on_conflict_do_nothing()
-        added = self._session.execute(statement.returning(_ITEM.c.id)).scalar_one_or_none()
-        return None if added is None else int(added)
+        return insert_for_id(self._session, ItemRow, {**columns_of(item), "created_at": now()})
 
     def fill_in(self, item_id: int, facts: Mapping[str, str | None]) -> None:
         """Set title, creator, license_id and license_url where the item has none; what it has stays.

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 
 from pipeline.catalog.repositories.base import Repository, now
 from pipeline.catalog.tables import BlobRow, CollectionRow, IngestProgressRow, RejectionRow
-from pipeline.catalog.upserts import insert_new, insert_or_update, table_of
+from pipeline.catalog.upserts import insert_for_id, insert_new, insert_or_update, table_of
 from pipeline.catalog.values import Blob, Collection, IngestProgress, Rejection, columns_of
 
 _BLOB = table_of(BlobRow)
@@ -108,10 +108,7 @@ class Collections(Repository):
             "timezone": timezone,
             "created_at": now(),
         }
-        if not insert_new(self._session, CollectionRow, values, unique=("name",)):
-            return None
-        added = self.get(name)
-        return None if added is None else added.id
+        return insert_for_id(self._session, CollectionRow, values)
 
     def remove(self, name: str) -> bool:
         """Forget a collection; whether there was one."""
