@@ -7,13 +7,16 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.funnel import Funnel
 from flows.progress import current_reporter
 from flows.wiring import Environment, crawl_request, image_limits, open_catalog, open_store, software_version
-from pipeline.errors import NotFound, UnreadableFile
+from pipeline.errors import InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
+
+if TYPE_CHECKING:
+    from pipeline.catalog.engine import Catalog
 
 
 @contextlib.contextmanager
@@ -107,7 +110,7 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
     Raises:
         WorkspaceUnusable: The disk is full or read-only; what was not taken yet stays in the inbox.
     """
-    from pipeline.inbox import pending_inboxes, recover
+    from pipeline.inbox import pending_inboxes, read_inbox, recover
     from pipeline.ingest.ingest import ingest_inbox
 
     reporter = current_reporter()
@@ -115,7 +118,16 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
     store = open_store(environment)
     with open_catalog(environment) as catalog:
         for path in pending_inboxes(environment.workspace.inbox):
-            recover(path)
+            try:
+                recover(path)
+                about = read_inbox(path).about
+            except InboxUnusable:
+                # Another run took it, or began to write to it, since it was listed.
+                if path.exists():
+                    raise
+                continue
+            if _belongs_to_another(about.get("run_id"), run_id=run_id, catalog=catalog):
+                continue
             report = ingest_inbox(
                 path,
                 catalog=catalog,
@@ -129,41 +141,33 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
     return total
 
 
+def _belongs_to_another(owner: object, *, run_id: int, catalog: Catalog) -> bool:
+    """Whether a run that is still going made this inbox and will ingest it itself."""
+    if not isinstance(owner, int) or owner == run_id:
+        return False
+    with catalog.read() as uow:
+        run = uow.runs.get(owner)
+    return run is not None and run.status == "running"
+
+
 def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> int:
     """Take one file of the user's into the catalog; gives the id of its item, which may have been there already.
 
     Raises:
-        UnreadableFile: There is no such file, or it is not a picture that can be kept.
+        NotFound: There is no such file.
+        ImageRejected: It is not a picture that can be kept.
     """
-    from pipeline.inbox import InboxWriter
-    from pipeline.records import CrawlRecord, Outcome
+    from pipeline.ingest.single import ingest_file
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(f"{file} cannot be read: {error.strerror or error}") from error
-    path = file.resolve()
-    record = CrawlRecord(
-        outcome=Outcome.FETCHED,
-        source="folder",
-        source_argument=str(path.parent),
-        image_url=path.as_uri(),
-        page_url=path.parent.as_uri(),
-        found_at=datetime.now(UTC).isoformat(),
-        title=path.stem,
-    )
-    environment.workspace.prepare()
-    with InboxWriter.create(environment.workspace.inbox, crawl_id=_crawl_id(run_id), about={"run_id": run_id}) as inbox:
-        filed = inbox.add(record, data)
-        inbox.seal(CrawlReport(str(inbox.path), found=1, fetched=1, bytes_fetched=len(data)))
-    ingest_stage(environment, run_id=run_id)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
-        entry = uow.ledger.known([record.image_url]).get(record.image_url)
-        if entry is None or entry.item_id is None or entry.sha256 != filed.sha256:
-            reason = entry.reason if entry is not None else "unknown"
-            detail = uow.ledger.detail(record.image_url) or "no more is known"
-            raise UnreadableFile(f"{file} is not a picture that can be kept ({reason}): {detail}")
-        return entry.item_id
+    with open_catalog(environment) as catalog:
+        return ingest_file(
+            file,
+            catalog=catalog,
+            store=open_store(environment),
+            run_id=run_id,
+            limits=image_limits(environment),
+            near_distance=environment.values.ingest.near_distance,
+        )
 
 
 def _crawl_id(run_id: int) -> str:

@@ -7,7 +7,6 @@ PipelineError
 ├── InboxUnusable       stop: the hand-off folder is damaged or still being written
 ├── StoreCorrupt        stop: bytes do not have the digest they are filed under; run verify
 ├── NotFound            ask again: no such item, dream, run or file
-├── UnreadableFile      choose another: a file of the user's cannot be read, or is no picture that can be kept
 ├── SettingsInvalid     ask again: a setting has a value it cannot have
 └── UsageError          ask again: an argument means nothing here
 
@@ -90,10 +89,6 @@ class StoreCorrupt(PipelineError):
 
 class NotFound(PipelineError):
     """There is no item, derivation, run or file of that name."""
-
-
-class UnreadableFile(PipelineError):
-    """A file of the user's cannot be read, or is not a picture that can be kept."""
 
 
 class SettingsInvalid(PipelineError):

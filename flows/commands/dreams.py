@@ -131,9 +131,10 @@ def replay(
     from flows.progress import reporting
     from flows.proofs import replay_dream
 
+    derivation_id = parse_id(derivation, "d")
     environment = existing_environment(workspace)
     with reporting(quiet=as_json):
-        report = replay_dream(environment, parse_id(derivation, "d"), write_to=write_to)
+        report = replay_dream(environment, derivation_id, write_to=write_to)
     if as_json:
         print_json({**asdict(report), "verdict": report.verdict})
     else:

@@ -41,6 +41,7 @@ def ingest_file(
         image_url=absolute.as_uri(),
         page_url=absolute.parent.as_uri(),
         found_at=datetime.now(UTC).isoformat(),
+        title=absolute.stem,
     )
     taken = Intake(catalog, store, run_id=run_id, limits=limits, near_distance=near_distance).take_picture(record, data)
     if taken.item_id is None:

@@ -12,10 +12,9 @@ from fastapi.testclient import TestClient
 
 from pipeline.browse import readers
 from pipeline.browse.security import host_name
-from tests.support.gallery import fill, gallery_of, photographs
+from tests.support.gallery import client_of, fill, photographs
 from tests.support.inverting import Workshop, workshop
 
-BASE = "http://127.0.0.1:8700"
 ROUTES = (
     "/",
     "/items/i1",
@@ -44,7 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def client(shop: Workshop) -> TestClient:
-    return TestClient(gallery_of(shop), base_url=BASE, follow_redirects=False, raise_server_exceptions=False)
+    return client_of(shop)
 
 
 def media_routes(shop: Workshop) -> list[str]:
@@ -113,7 +112,7 @@ def test_every_route_answers_get_and_head_alike_and_nothing_else(client, shop):
     ],
 )
 def test_only_the_gallerys_own_names_are_answered(shop, bound, let_in, kept_out):
-    client = TestClient(gallery_of(shop, host=bound), base_url=BASE)
+    client = client_of(shop, host=bound)
     for host in let_in:
         assert client.get("/runs", headers={"Host": host}).status_code == 200, host
     for host in kept_out:

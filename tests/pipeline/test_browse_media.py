@@ -12,11 +12,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from pipeline.browse.media import THUMBNAIL_SIDES
-from tests.support.gallery import gallery_of
+from tests.support.gallery import client_of
 from tests.support.inverting import Workshop, workshop
 from tests.support.pictures import scene_file
-
-BASE = "http://127.0.0.1:8700"
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def shop(tmp_path: Path) -> Iterator[Workshop]:
 
 @pytest.fixture
 def client(shop: Workshop) -> TestClient:
-    return TestClient(gallery_of(shop), base_url=BASE)
+    return client_of(shop)
 
 
 def thumbnails(shop: Workshop) -> list[Path]:

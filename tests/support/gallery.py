@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
@@ -27,9 +28,11 @@ from pipeline.catalog.values import NewItem
 from pipeline.fingerprints import pixel_sha256
 from pipeline.images import decode, encode
 from pipeline.stylize import RendererIdentity, stylize_items
+from tests.support.html_pages import Page, read_page
 from tests.support.inverting import FACTS, Workshop, identity_of, sighting_of, workshop
 
 Rgb = NDArray[np.uint8]
+BASE = "http://127.0.0.1:8700"
 PHOTOS = Path(__file__).resolve().parents[2] / "crawler" / "sample_site" / "photos"
 
 # A title that would run, break out of an attribute, or turn the text around, were it not escaped.
@@ -222,6 +225,19 @@ def gallery_of(shop: Workshop, *, host: str = "127.0.0.1") -> FastAPI:
     return create_app(
         catalog=shop.catalog, store=shop.store, thumbnails=shop.root / "thumbnails", title="My pictures", host=host
     )
+
+
+def client_of(shop: Workshop, *, host: str = "127.0.0.1") -> TestClient:
+    """A client of the gallery of a workshop; it follows no redirect, and gets error pages for mistakes of our own."""
+    app = gallery_of(shop, host=host)
+    return TestClient(app, base_url=BASE, follow_redirects=False, raise_server_exceptions=False)
+
+
+def page_of(client: TestClient, url: str) -> Page:
+    """A page that must be there."""
+    answer = client.get(url)
+    assert answer.status_code == 200, (url, answer.text[:500])
+    return read_page(answer.text)
 
 
 def hostile_entry(number: int = 0) -> dict[str, Any]:
