@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 	  echo "Installing into $(VENV) with uv"; \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
 	else \
 	  echo "Installing into $(VENV) with pip: some minutes, 2.5 GB (uv, if installed, does it in a fraction)"; \
 	  $(PYTHON) -m venv $(VENV) && \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from crawler.items import ImageItem
@@ -25,7 +24,7 @@ class Candidate:
 
     item: ImageItem
     matches: tuple[KeywordMatch, ...]
-    others: list[tuple[ImageItem, tuple[KeywordMatch, ...]]] = field(default_factory=list)
+    others: list[Candidate] = field(default_factory=list)
 
     @property
     def score(self) -> float:
@@ -59,26 +58,21 @@ class Candidates:
         """Whether as many pictures are settled as were asked for."""
         return self._counted >= self._limit
 
-    def offer(self, item: ImageItem, matches: Sequence[KeywordMatch]) -> Candidate | None:
-        """Put a picture in line.
-
-        Returns a candidate when its address is settled with known bytes already and this is another page showing it:
-        then only the sighting is left to record.
-        """
-        candidate = Candidate(item, tuple(matches))
+    def offer(self, candidate: Candidate) -> bool:
+        """Put a picture in line; whether its bytes came already and only this further sighting is to be recorded."""
+        item = candidate.item
         known = self._known.get(item.image_url)
         if known is None:
             self._known[item.image_url] = _Known(candidate, {item.page_url})
             self._order += 1
             heapq.heappush(self._waiting, (-candidate.score, self._order, candidate))
-            return None
+            return False
         if item.page_url in known.pages or len(known.pages) >= MAX_SIGHTINGS:
-            return None
+            return False
         known.pages.add(item.page_url)
         if not known.settled:
-            known.candidate.others.append((item, candidate.matches))
-            return None
-        return candidate if known.sha256 else None
+            known.candidate.others.append(candidate)
+        return known.settled and known.sha256 is not None
 
     def next(self) -> Candidate | None:
         """The best candidate in line, unless those under way may already reach the limit."""
@@ -87,7 +81,7 @@ class Candidates:
         self._open += 1
         return heapq.heappop(self._waiting)[2]
 
-    def settle(self, candidate: Candidate, *, sha256: str | None, counts: bool) -> Iterator[Candidate]:
+    def settle(self, candidate: Candidate, *, sha256: str | None, counts: bool) -> list[Candidate]:
         """Tell what came of a candidate from `next`; gives the other sightings to record, when there are bytes.
 
         Args:
@@ -99,31 +93,25 @@ class Candidates:
         self._counted += counts
         known = self._known[candidate.item.image_url]
         known.settled, known.sha256 = True, sha256
-        for item, matches in candidate.others if sha256 else ():
-            yield Candidate(item, matches)
+        return candidate.others if sha256 else []
 
     def sha256_of(self, image_url: str) -> str | None:
         """Digest of the bytes of a settled address, or None."""
         known = self._known.get(image_url)
         return known.sha256 if known else None
 
-    def defer(self, item: ImageItem, matches: Sequence[KeywordMatch]) -> None:
+    def defer(self, thumbnail: Candidate) -> None:
         """Keep a thumbnail back: the page it links to most likely shows the picture in full size."""
-        if item.thumbnail_of is not None and item.thumbnail_of not in self._full_size_pages:
-            self._thumbnails.setdefault(item.thumbnail_of, []).append(Candidate(item, tuple(matches)))
+        page = thumbnail.item.thumbnail_of
+        if page is not None and page not in self._full_size_pages:
+            self._thumbnails.setdefault(page, []).append(thumbnail)
 
-    def page_read(self, url: str, *, matched: bool) -> None:
-        """A page was read; where it had a match of its own, the thumbnails that link to it are of no more use."""
-        if matched:
-            self._full_size_pages.add(url)
-            self._thumbnails.pop(url, None)
+    def has_full_size(self, page: str) -> None:
+        """A page showed a match of its own: thumbnails that link to it are of no more use, nor will be."""
+        self._full_size_pages.add(page)
+        self._thumbnails.pop(page, None)
 
-    def release_thumbnails(self, urls: Sequence[str] | None = None) -> list[Candidate]:
-        """Put the thumbnails of these pages in line, which had no match or cannot be read; of all pages for None.
-
-        Returns sightings to record, as `offer` does.
-        """
-        pages = list(self._thumbnails) if urls is None else [url for url in urls if url in self._thumbnails]
-        thumbnails = [candidate for page in pages for candidate in self._thumbnails.pop(page)]
-        offered = (self.offer(candidate.item, candidate.matches) for candidate in thumbnails)
-        return [sighting for sighting in offered if sighting is not None]
+    def take_thumbnails(self, page: str | None = None) -> list[Candidate]:
+        """The thumbnails kept back that link to a page, or to any; they are no longer kept here."""
+        pages = list(self._thumbnails) if page is None else [page]
+        return [candidate for url in pages for candidate in self._thumbnails.pop(url, ())]

@@ -15,6 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 from crawler.addresses import AddressPolicy
 from crawler.consent import RobotsVerdict, read_robots
 from crawler.failures import Settled, Trouble, fail, refuse, trouble_of
+from crawler.host_gate import HostGateMiddleware
 from crawler.resolver import REFUSED_HOSTS
 from crawler.urls import same_site
 from pipeline.errors import Reason
@@ -22,9 +23,8 @@ from pipeline.records import Outcome
 
 ROBOTS_REQUEST = "dreamcrawl_robots"
 STAYS_ON_SITE = "dreamcrawl_stays_on_site"
-# A longer Crawl-delay is no longer politeness but a closed door; it is kept to this.
-MAX_CRAWL_DELAY_SECONDS = 30.0
 _MAX_ROBOTS_BYTES = 2**20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class AddressMiddleware:
@@ -85,29 +85,26 @@ class RobotsMiddleware:
             response = await engine.download_async(request)
         except Exception as error:  # noqa: BLE001  # whatever it was, the rules are not known
             trouble = trouble_of(error, request.url, refused_hosts=REFUSED_HOSTS)
+            if trouble.reason is Reason.ADDRESS_FORBIDDEN and urlsplit(origin).hostname in REFUSED_HOSTS:
+                return trouble
+            detail = f"robots.txt could not be read: {trouble.detail}"
             if trouble.outcome is Outcome.REFUSED or trouble.reason is Reason.TOO_MANY_REDIRECTS:
-                return RobotsVerdict(closed=f"robots.txt could not be read: {trouble.detail}")
+                return RobotsVerdict(closed=detail)
             # A host that does not answer is told as such: another day it may.
-            return Trouble(trouble.outcome, trouble.reason, f"robots.txt could not be read: {trouble.detail}")
+            return Trouble(trouble.outcome, trouble.reason, detail)
         verdict = read_robots(response.status, response.body)
         if verdict.crawl_delay_seconds:
             self._slow_down(urlsplit(origin).hostname or "", verdict.crawl_delay_seconds)
         return verdict
 
     def _slow_down(self, host: str, seconds: float) -> None:
-        """Make Scrapy's slot of the host, now and whenever it is made again, as slow as asked for."""
-        engine: Any = self._crawler.engine
-        downloader = engine.downloader
-        slot = downloader.slots.get(host)
-        delay = min(seconds, MAX_CRAWL_DELAY_SECONDS)
-        if slot is not None:
-            delay = max(delay, slot.delay)
-            slot.delay, slot.concurrency = delay, 1
-        downloader.per_slot_settings[host] = {"delay": delay, "concurrency": 1}
+        gates = self._crawler.get_downloader_middleware(HostGateMiddleware)
+        if gates is not None:
+            gates.gate(host).slow_down(seconds)
 
 
 class RedirectMiddleware(ScrapyRedirectMiddleware):
-    """Scrapy's, but a redirect to another host counts against that host, and a page's may not leave the site."""
+    """Scrapy's, but a redirect of a page may not leave the site, and one to no web address is told as refused."""
 
     # Scrapy takes a `spider` argument for a sign of old code, and warns.
     def process_response(  # type: ignore[override]
@@ -119,9 +116,10 @@ class RedirectMiddleware(ScrapyRedirectMiddleware):
         except IgnoreRequest as error:
             raise fail(Reason.TOO_MANY_REDIRECTS, str(error)) from error
         if not isinstance(result, Request):
+            if result.status in _REDIRECTS and (location := result.headers.get("Location")):
+                target = location.decode("latin-1")[:200]
+                raise refuse(Reason.ADDRESS_FORBIDDEN, f"redirected to an address that is not crawled: {target}")
             return result
-        # Scrapy would keep the first host's slot, and so pass by the limits of the second.
-        result.meta.pop("download_slot", None)
         if request.meta.get(STAYS_ON_SITE) and not same_site(request.url, result.url):
             raise refuse(Reason.ADDRESS_FORBIDDEN, f"redirected to another site: {result.url}")
         return result

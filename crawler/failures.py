@@ -87,8 +87,9 @@ def trouble_of(error: BaseException, url: str, *, refused_hosts: Mapping[str, st
         return Trouble(Outcome.FAILED, Reason.DNS, f"there is no host {host}, or its name server does not answer")
     if isinstance(error, UnsupportedURLSchemeError):
         return Trouble(Outcome.REFUSED, Reason.ADDRESS_FORBIDDEN, str(error))
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    return Trouble(Outcome.FAILED, _network_reason(error, text), text)
+    text = " ".join(str(error).split())[:300]
+    reason = _network_reason(error, text)
+    return Trouble(Outcome.FAILED, reason, _in_words(error, reason) or text or type(error).__name__)
 
 
 def _status_trouble(status: int) -> Trouble:
@@ -99,6 +100,22 @@ def _status_trouble(status: int) -> Trouble:
     else:
         reason = Reason.HTTP_CLIENT_ERROR
     return Trouble(Outcome.FAILED, reason, f"HTTP {status}")
+
+
+def _in_words(error: BaseException, reason: Reason) -> str | None:
+    """One line for what Scrapy and Twisted tell in no words, or in many."""
+    if isinstance(error, ResponseDataLossError):
+        return "the connection was cut before the end"
+    if isinstance(error, DownloadConnectionRefusedError):
+        return "the connection was refused"
+    if reason is Reason.TLS:
+        causes = (f"{type(cause).__name__}: {cause}"[:200] for cause in _causes(error) if not _is_wrapper(cause))
+        return f"no secure connection: {next(causes, 'unknown')}"
+    return None
+
+
+def _is_wrapper(error: BaseException) -> bool:
+    return isinstance(error, DownloadFailedError) or hasattr(error, "reasons")
 
 
 def _network_reason(error: BaseException, text: str) -> Reason:

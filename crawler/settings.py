@@ -10,7 +10,6 @@ from typing import Any
 
 from crawler.addresses import AddressPolicy
 from crawler.job import DEFAULT_MAX_IMAGE_BYTES, CrawlRequest
-from crawler.urls import is_loopback
 
 MAX_PAGE_BYTES = 8 * 2**20
 
@@ -34,20 +33,23 @@ TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 REDIRECT_MAX_TIMES = 5
 
-# Manners. The delay is a least time, so it does not vary downwards.
+# Manners, which are `crawler.host_gate`'s: Scrapy's own limits per host stay open.
 ROBOTSTXT_OBEY = False  # ours instead, which takes an unreadable robots.txt as closed
 RETRY_ENABLED = False  # ours instead, which waits, and heeds Retry-After
-CONCURRENT_REQUESTS = 16
+CONCURRENT_REQUESTS = 8
+CONCURRENT_REQUESTS_PER_DOMAIN = 64
+DOWNLOAD_DELAY = 0
+DREAMCRAWL_CONCURRENCY_PER_HOST = 4
+DREAMCRAWL_DELAY_SECONDS = 0.25
+DREAMCRAWL_DEADLINE_SECONDS = 3600.0
 CONCURRENT_ITEMS = 1  # of one response: a picture is written before the other pages that show it
-CONCURRENT_REQUESTS_PER_DOMAIN = 4
-DOWNLOAD_DELAY = 0.25
-DOWNLOAD_DELAY_JITTER = 0
 
 DOWNLOADER_MIDDLEWARES = {
     "crawler.downloader_middlewares.AddressMiddleware": 50,
     "crawler.downloader_middlewares.RobotsMiddleware": 100,
     "crawler.retries.RetryMiddleware": 550,
     "crawler.downloader_middlewares.RedirectMiddleware": 600,
+    "crawler.host_gate.HostGateMiddleware": 1000,
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
@@ -79,16 +81,14 @@ def settings_for(request: CrawlRequest, policy: AddressPolicy) -> dict[str, Any]
         request: What was asked for.
         policy: The addresses that may be reached.
     """
-    values = {
+    return {
         **constants(),
         "USER_AGENT": request.user_agent,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": request.concurrency_per_host,
-        "DOWNLOAD_DELAY": request.delay_seconds,
+        # Enough for a site and the host of its pictures; more under way would only loosen the order of priorities.
+        "CONCURRENT_REQUESTS": 2 * request.concurrency_per_host,
+        "DREAMCRAWL_CONCURRENCY_PER_HOST": request.concurrency_per_host,
+        "DREAMCRAWL_DELAY_SECONDS": request.delay_seconds,
         "DOWNLOAD_MAXSIZE": max(request.max_image_bytes, MAX_PAGE_BYTES),
         "DREAMCRAWL_ADDRESS_POLICY": policy,
         "DREAMCRAWL_DEADLINE_SECONDS": request.deadline_seconds,
     }
-    if policy.start is not None and is_loopback(policy.start[0]):
-        # One's own machine needs no pauses.
-        values["DOWNLOAD_SLOTS"] = {policy.start[0]: {"delay": 0, "concurrency": request.concurrency_per_host}}
-    return values

@@ -110,7 +110,8 @@ class InboxWriter:
             ValueError: Bytes without FETCHED, FETCHED without bytes, or bytes with another digest than the record says.
         """
         if (data is not None) != (record.outcome is Outcome.FETCHED):
-            raise ValueError(f"a record with outcome {record.outcome} comes {'without' if data else 'with'} bytes")
+            given = "none" if data is None else "some"
+            raise ValueError(f"only a fetched record has bytes; this one is {record.outcome}, and {given} were given")
         if data is not None:
             digest = hashlib.sha256(data).hexdigest()
             if record.sha256 not in (None, digest):

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# A test suite starts many processes: each would compile its modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,14 +36,6 @@ def _migrated_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     root = Path(__file__).resolve().parents[1]
     subprocess.run([sys.executable, "-c", script, str(home)], cwd=root, check=True, timeout=280)
-    return home
-
-
-@pytest.fixture
-def prefect_home_again(_migrated_prefect_home: Path, tmp_path: Path) -> Path:
-    """A second one, for a test that compares two workspaces."""
-    home = tmp_path / "prefect-home-again"
-    shutil.copytree(_migrated_prefect_home, home)
     return home
 
 

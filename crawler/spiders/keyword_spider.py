@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from crawler.downloader_middlewares import STAYS_ON_SITE
 from crawler.early_abort import ABORTED, CANDIDATE, MAX_BYTES
 from crawler.errors import CrawlError
 from crawler.failures import Trouble, trouble_of
-from crawler.items import ImageItem, PageLink
+from crawler.items import ImageItem, PageLink, ParsedPage
 from crawler.keywords import match_keywords
 from crawler.resolver import REFUSED_HOSTS
 from crawler.session import Find, KnownEntry, Session
@@ -66,6 +67,7 @@ class KeywordSpider(Spider):
         """Connected to the crawl's signals."""
         spider = super().from_crawler(crawler, *args, **kwargs)
         crawler.signals.connect(spider.idle, signal=signals.spider_idle)
+        crawler.signals.connect(spider.broken, signal=signals.spider_error)
         return spider
 
     async def start(self) -> AsyncIterator[Any]:
@@ -105,23 +107,14 @@ class KeywordSpider(Spider):
         except Exception as error:  # noqa: BLE001  # pages are hostile, and one that breaks the parser is only one
             yield from self._page_failed(asked, f"could not be understood: {error!r}", depth=depth)
             return
-        matched = [(item, found) for item in page.items if (found := self._match(item)) is not None]
-        shown = [(item, found) for item, found in matched if item.thumbnail_of is None]
-        thumbnails = [(item, found) for item, found in matched if item.thumbnail_of is not None]
-        for seen_as in {asked, url}:
-            self._candidates.page_read(seen_as, matched=bool(shown))
-        followed = set()
-        for item, found in thumbnails:
-            if source.follows(item.thumbnail_of or "") and item.thumbnail_of not in (url, asked):
-                self._candidates.defer(item, found)
-                followed.add(item.thumbnail_of)
-            else:
-                shown.append((item, found))
-        sightings = [sighting for item, found in shown if (sighting := self._candidates.offer(item, found))]
-        if not shown:
-            sightings += self._candidates.release_thumbnails([asked, url])
+        shown, followed = self._sort(page, url)
+        if shown:
+            self._candidates.has_full_size(asked)
+            self._candidates.has_full_size(url)
+        else:
+            shown = self._shown_by_thumbnail(page, self._candidates.take_thumbnails(asked))
         yield from self._page_links(page.links, followed, depth=depth, on_topic=on_topic)
-        yield from self._record_sightings(sightings)
+        yield from self._offer(shown)
         yield from self._advance()
 
     def parse_image(self, response: Response, *, candidate: Candidate) -> Iterator[Any]:
@@ -135,6 +128,42 @@ class KeywordSpider(Spider):
         find = self._records.fetched(candidate, response.body, http=facts)
         yield find
         yield from self._settle(candidate, find.record.sha256, counts=True)
+
+    def _sort(self, page: ParsedPage, url: str) -> tuple[list[Candidate], set[str]]:
+        """Matches to fetch from this page, and the pages that its matching thumbnails link to, which come first."""
+        source = self._source
+        assert not isinstance(source, FileSource)
+        shown, followed = [], set()
+        for item in page.items:
+            if (matches := self._match(item)) is None:
+                continue
+            candidate = Candidate(item, matches)
+            target = item.thumbnail_of
+            if target is None or target == url or not source.follows(target):
+                shown.append(candidate)
+            else:
+                self._candidates.defer(candidate)
+                followed.add(target)
+        return shown, followed
+
+    def _shown_by_thumbnail(self, page: ParsedPage, thumbnails: list[Candidate]) -> list[Candidate]:
+        """What to fetch from a page without a match of its own, for the thumbnails that led to it.
+
+        Its one picture is what they show. Where it lists further thumbnails, those are judged one by one. Else the
+        thumbnails are all there is.
+        """
+        own = [item for item in page.items if item.thumbnail_of is None]
+        if thumbnails and len(own) == 1:
+            first = thumbnails[0]
+            described = replace(own[0], alt=own[0].alt or first.item.alt, caption=own[0].caption or first.item.caption)
+            return [Candidate(described, first.matches)]
+        return [] if len(page.items) > len(own) else thumbnails
+
+    def _offer(self, candidates: Iterable[Candidate]) -> Iterator[Find]:
+        """Put candidates in line; those whose bytes came already are recorded as seen here too."""
+        for candidate in candidates:
+            if self._candidates.offer(candidate):
+                yield self._records.known(candidate, self._candidates.sha256_of(candidate.item.image_url))
 
     def page_error(self, failure: Failure) -> Iterator[Any]:
         """A page that did not come; without the start page there is nothing."""
@@ -154,8 +183,8 @@ class KeywordSpider(Spider):
         """Nothing is under way: thumbnails whose pages were never read are the best there is."""
         if self._candidates.is_full:
             return
-        for sighting in self._candidates.release_thumbnails():
-            self.session.add(self._records.known(sighting, self._candidates.sha256_of(sighting.item.image_url)))
+        for sighting in self._offer(self._candidates.take_thumbnails()):
+            self.session.add(sighting)
         engine: Any = self.crawler.engine
         asked = False
         for step in self._next_images():
@@ -167,13 +196,17 @@ class KeywordSpider(Spider):
         if asked:
             raise DontCloseSpider
 
+    def broken(self, failure: Failure, response: Response) -> None:
+        """A fault of ours while a page was read: told, and the crawl goes on."""
+        self.session.page_failed(f"{response.url}: {failure.value!r}")
+
     def _match(self, item: ImageItem) -> tuple[KeywordMatch, ...] | None:
         """The matches of an item; None when keywords are asked for and it has none."""
         matches = match_keywords(self._request.keywords, item.texts())
         return None if self._request.keywords and not matches else matches
 
     def _page_links(
-        self, links: Iterable[PageLink], followed: set[str | None], *, depth: int, on_topic: bool
+        self, links: Iterable[PageLink], followed: set[str], *, depth: int, on_topic: bool
     ) -> Iterator[Request]:
         if depth >= self._request.max_depth:
             return
@@ -205,7 +238,7 @@ class KeywordSpider(Spider):
         if depth == 0:
             self.session.start_error = f"{url}: {why}"
         self.session.page_failed(f"{url}: {why}")
-        yield from self._record_sightings(self._candidates.release_thumbnails([url]))
+        yield from self._offer(self._candidates.take_thumbnails(url))
         yield from self._advance()
 
     def _advance(self) -> Iterator[Request | Find]:
@@ -222,11 +255,11 @@ class KeywordSpider(Spider):
             if candidate.item.refusal is not None:
                 trouble = Trouble(Outcome.REFUSED, Reason.ROBOTS, candidate.item.refusal)
                 yield self._records.troubled(candidate, trouble)
-                self._finish(candidate, None, counts=False)
+                self._candidates.settle(candidate, sha256=None, counts=False)
             elif entry is not None:
                 yield self._records.known(candidate, entry.sha256)
-                for sighting in self._finish(candidate, entry.sha256, counts=not self._request.only_new):
-                    yield self._records.known(sighting, entry.sha256)
+                for other in self._candidates.settle(candidate, sha256=entry.sha256, counts=not self._request.only_new):
+                    yield self._records.known(other, entry.sha256)
             else:
                 yield self._image_request(candidate)
 
@@ -255,12 +288,6 @@ class KeywordSpider(Spider):
         yield from self._settle(candidate, None, counts=False)
 
     def _settle(self, candidate: Candidate, sha256: str | None, *, counts: bool) -> Iterator[Any]:
-        yield from (self._records.known(other, sha256) for other in self._finish(candidate, sha256, counts=counts))
+        for other in self._candidates.settle(candidate, sha256=sha256, counts=counts):
+            yield self._records.known(other, sha256)
         yield from self._advance()
-
-    def _finish(self, candidate: Candidate, sha256: str | None, *, counts: bool) -> list[Candidate]:
-        return list(self._candidates.settle(candidate, sha256=sha256, counts=counts))
-
-    def _record_sightings(self, sightings: Iterable[Candidate]) -> Iterator[Find]:
-        for sighting in sightings:
-            yield self._records.known(sighting, self._candidates.sha256_of(sighting.item.image_url))

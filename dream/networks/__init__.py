@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.networks.cards import DEFAULT_NETWORK, NETWORKS, NetworkCard, network_card
+from dream.networks.inventory import LayerInfo
 from dream.networks.weights import OnProgress, ensure_for_card, ensure_weights, has_weights, import_weights
 
 if TYPE_CHECKING:
-    from dream.networks.inventory import LayerInfo
     from dream.networks.network import Network
 
 __all__ = [
@@ -28,15 +28,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # These two stand on Keras, which is not to load for the sake of a card.
+    # Network stands on TensorFlow, which is not to load for the sake of a card.
     if name == "Network":
         from dream.networks.network import Network
 
         return Network
-    if name == "LayerInfo":
-        from dream.networks.inventory import LayerInfo
-
-        return LayerInfo
     raise AttributeError(name)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
-
 if TYPE_CHECKING:
+    import keras
+
     from dream.networks.network import Network
 
 
@@ -54,7 +54,7 @@ def layer_inventory(network: Network) -> tuple[LayerInfo, ...]:
 
 def computing_layers(model: keras.Model) -> list[Any]:
     """The layers that compute something: all but the input."""
-    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return [layer for layer in model.layers if not _is_input(layer)]
 
 
 def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInfo]:
@@ -65,7 +65,7 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
     """
     seen: dict[str, _View | None] = {}
     for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
+        if _is_input(layer):
             seen[layer.name] = _View(1, 1, 1)
             continue
         shape = tuple(layer.output.shape)
@@ -84,6 +84,11 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
             total_stride=view.spacing if view else None,
             parameters=int(layer.count_params()),
         )
+
+
+def _is_input(layer: Any) -> bool:
+    # By name, so that a list of layers can be asked for before TensorFlow is settled and loaded.
+    return type(layer).__name__ == "InputLayer"
 
 
 def _window(layer: Any) -> tuple[tuple[int, int] | None, int, str]:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
         "dream.octaves",
         "dream.networks",
         "dream.networks.cards",
+        "dream.networks.inventory",
         "dream.networks.weights",
         "dream.runtime",
     ],

@@ -114,7 +114,7 @@ def test_a_file_of_other_weights_is_refused(tmp_path: Path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
 
-    with pytest.raises(NetworkInvalid, match="other.h5 does not hold InceptionV3"):
+    with pytest.raises(NetworkInvalid, match=r"other\.h5 does not hold InceptionV3"):
         build_inception_v3(tmp_path / "other.h5")
 
 

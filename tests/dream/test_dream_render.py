@@ -151,6 +151,18 @@ def test_a_picture_beyond_the_largest_side_keeps_its_own_detail(tiny: Any):
     assert np.abs(np.diff(rows)).mean() > 0.8 * np.abs(np.diff(source.astype(float).mean(axis=(1, 2)))).mean()
 
 
+def test_detail_that_small_octaves_cannot_hold_is_given_back_only_if_asked_for(tiny: Any):
+    source = noise_image(64, 64)
+    source[:, ::2] //= 2
+    still = recipe(step_size=1e-6, octaves=ExponentOctaves(scale=1.5, exponents=(-3, -2, -1, 0)))
+
+    given_back = the_dream(tiny, source, still).astype(int)
+    lost = the_dream(tiny, source, still.with_changes(reinject_detail=False)).astype(int)
+
+    assert np.abs(given_back - source).max() <= 1
+    assert np.abs(lost - source).mean() > 20
+
+
 def test_the_same_octave_twice_leaves_the_source_alone(tiny: Any):
     source = noise_image(40, 56)
     kept = source.copy()

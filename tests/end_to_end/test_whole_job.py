@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,15 +27,23 @@ KILL_TIMEOUT = 240.0
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def dreamcrawl(*arguments: str, workspace: Path, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+def dreamcrawl(
+    *arguments: str, workspace: Path, api: str | None = None, timeout: float = 400
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments, "--workspace", str(workspace)],
         cwd=workspace.parent,
+        env=environment(api),
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
     )
+
+
+def environment(api: str | None) -> dict[str, str]:
+    """What the command sees; `api` names a Prefect server, without one it starts its own."""
+    return {**os.environ, **({"PREFECT_API_URL": api} if api else {})}
 
 
 def rows(workspace: Path, query: str) -> list[tuple]:
@@ -61,6 +71,39 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def api(_migrated_prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as `prefect server start` gives it, for the tests that start the job many times."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    shutil.copytree(_migrated_prefect_home, home)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+    }
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+                break
+            time.sleep(0.2)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, prefect_home: Path) -> Path:
     """A workspace whose Prefect has migrated its database already, to spare every test that half minute."""
@@ -76,14 +119,14 @@ def job(site: RunningSite) -> list[str]:
 
 
 def test_the_demo_does_what_it_promises_and_a_second_one_changes_nothing(workspace: Path):
-    first = dreamcrawl("demo", "--json", "--port", "0", "--dreams", "8", workspace=workspace)
+    first = dreamcrawl("demo", "--json", "--port", "0", "--dreams", "3", workspace=workspace)
 
     assert first.returncode == 0, first.stderr
     funnel = json.loads(first.stdout)
     assert funnel["accepted"] >= 12
     assert funnel["exact_duplicates"] + funnel["near_duplicates"] >= 3
     assert funnel["rejected"] >= 1
-    assert funnel["dreamed"] == funnel["verified"] == 8
+    assert funnel["dreamed"] == funnel["verified"] == 3
     assert funnel["found"] == funnel["known"] + funnel["refused"] + funnel["failed"] + funnel["fetched"]
     kept = funnel["accepted"] + funnel["exact_duplicates"] + funnel["near_duplicates"] + funnel["rejected"]
     assert kept == funnel["fetched"]
@@ -108,14 +151,14 @@ def test_the_demo_does_what_it_promises_and_a_second_one_changes_nothing(workspa
     assert "d3:" not in verified.stdout
 
 
-def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site: RunningSite):
-    first = dreamcrawl(*job(site), workspace=workspace)
+def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site: RunningSite, api: str):
+    first = dreamcrawl(*job(site), workspace=workspace, api=api)
     assert first.returncode == 0, first.stderr
     before = {table: count(workspace, table) for table in ("item", "sighting", "derivation", "blob", "fetch")}
     files = {**files_below(workspace / "store"), **files_below(workspace / "dreams")}
     requests = len(site.log)
 
-    second = dreamcrawl(*job(site), workspace=workspace)
+    second = dreamcrawl(*job(site), workspace=workspace, api=api)
 
     assert second.returncode == 0, second.stderr
     funnel = json.loads(second.stdout)
@@ -128,11 +171,12 @@ def test_a_second_run_fetches_no_picture_and_makes_nothing(workspace: Path, site
     assert not [path for path in asked if path.rsplit(".", 1)[-1] in {"jpg", "jpeg", "png", "webp", "gif"}]
 
 
-def _killed_when(reached: Callable[[], bool], *arguments: str, workspace: Path) -> bool:
+def _killed_when(reached: Callable[[], bool], *arguments: str, workspace: Path, api: str) -> bool:
     """Start the job, SIGKILL its main process as soon as `reached`; False if it ended first."""
     process = subprocess.Popen(
         [*COMMAND, *arguments, "--workspace", str(workspace)],
         cwd=workspace.parent,
+        env=environment(api),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -150,7 +194,7 @@ def _killed_when(reached: Callable[[], bool], *arguments: str, workspace: Path) 
 
 
 def test_killed_in_the_middle_of_every_stage_a_rerun_completes_the_job(
-    workspace: Path, site: RunningSite, tmp_path: Path, prefect_home_again: Path
+    workspace: Path, site: RunningSite, api: str, tmp_path: Path
 ):
     inbox = workspace / "inbox"
 
@@ -168,16 +212,17 @@ def test_killed_in_the_middle_of_every_stage_a_rerun_completes_the_job(
     }
     for stage, reached in stages.items():
         assert not reached(), f"the stage before {stage} went too far"
-        assert _killed_when(reached, *job(site), workspace=workspace), f"the job ended before it was killed in {stage}"
+        assert _killed_when(reached, *job(site), workspace=workspace, api=api), (
+            f"the job ended before it was killed in {stage}"
+        )
         time.sleep(1.0)  # children see that their parent is gone
 
-    last = dreamcrawl(*job(site), workspace=workspace)
+    last = dreamcrawl(*job(site), workspace=workspace, api=api)
     assert last.returncode == 0, last.stderr
 
     clean = tmp_path / "clean"
     clean.mkdir()
-    shutil.move(str(prefect_home_again), clean / "prefect")
-    uninterrupted = dreamcrawl(*job(site), workspace=clean)
+    uninterrupted = dreamcrawl(*job(site), workspace=clean, api=api)
     assert uninterrupted.returncode == 0, uninterrupted.stderr
 
     # Which of two twins came first may differ; what is kept, and what was dreamed, may not.
@@ -197,10 +242,11 @@ def test_killed_in_the_middle_of_every_stage_a_rerun_completes_the_job(
     assert dreamcrawl("verify", workspace=workspace).returncode == 0
 
 
-def test_ctrl_c_says_one_line_and_loses_nothing(workspace: Path, site: RunningSite):
+def test_ctrl_c_says_one_line_and_loses_nothing(workspace: Path, site: RunningSite, api: str):
     process = subprocess.Popen(
         [*COMMAND, *job(site), "--workspace", str(workspace)],
         cwd=workspace.parent,
+        env=environment(api),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -216,5 +262,5 @@ def test_ctrl_c_says_one_line_and_loses_nothing(workspace: Path, site: RunningSi
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert rows(workspace, "SELECT status FROM run") == [("interrupted",)]
-    assert dreamcrawl(*job(site), workspace=workspace).returncode == 0
+    assert dreamcrawl(*job(site), workspace=workspace, api=api).returncode == 0
     assert count(workspace, "derivation") == 4

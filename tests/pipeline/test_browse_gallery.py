@@ -29,7 +29,7 @@ def client(shop: Workshop) -> TestClient:
     return client_of(shop)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     per_page=st.integers(1, 14),
     sort=st.sampled_from(["newest", "oldest", "largest"]),

@@ -167,7 +167,11 @@ def test_back_returns_to_the_same_place(browser, gallery):
 def test_nothing_jumps_when_the_pictures_come(browser, gallery):
     page = browser.new_page(viewport={"width": 900, "height": 700})
     held: list[Any] = []
-    page.route("**/media/**", lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/media/**", hold)
     for path, selector in (("/", "[data-tile]"), ("/items/i1", ".stage img, h2")):
         page.goto(gallery + path, wait_until="domcontentloaded")
         boxes = "elements => elements.map(each => Object.values(each.getBoundingClientRect().toJSON()).map(Math.round))"
@@ -180,7 +184,7 @@ def test_nothing_jumps_when_the_pictures_come(browser, gallery):
 
         assert page.eval_on_selector_all(selector, boxes) == without
         assert page.eval_on_selector("img[src*=media]", "image => image.naturalWidth") > 0
-        page.route("**/media/**", lambda route: held.append(route))
+        page.route("**/media/**", hold)
     page.close()
 
 
@@ -206,5 +210,8 @@ def test_no_page_scrolls_sideways(browser, gallery, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         for summary in page.locator(".menu summary").all():
             summary.click()
+            assert summary.locator("..").locator("ul").is_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= width, summary.inner_text()
+            page.keyboard.press("Escape")
+            assert not summary.locator("..").locator("ul").is_visible()
     page.close()

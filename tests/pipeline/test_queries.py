@@ -17,6 +17,7 @@ from pipeline.catalog.gallery_values import Count, Cursor, FacetValue, GalleryFi
 from pipeline.catalog.values import NewItem
 from pipeline.errors import NotFound
 from tests.support.inverting import sighting_of
+from tests.support.postgres import postgres_server
 
 KEYWORDS = ("cat", "bridge", "windmill")
 SOURCES = ("website", "folder")
@@ -154,9 +155,13 @@ def made_up(random_: random.Random) -> list[Known]:
     return found
 
 
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    with open_catalog(tmp_path_factory.mktemp("queries") / "catalog.sqlite3") as opened:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def catalog(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    if request.param == "sqlite":
+        with open_catalog(tmp_path_factory.mktemp("queries") / "catalog.sqlite3") as opened:
+            yield opened
+        return
+    with postgres_server() as server, open_catalog(server.new_database()) as opened:
         yield opened
 
 
@@ -193,7 +198,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(wanted=FILTERS, sort=st.sampled_from(Sort), limit=st.integers(1, 12), search_first=st.booleans())
 def test_paging_forth_and_back_visits_each_item_exactly_once(catalog, everything, wanted, sort, limit, search_first):
     expected = in_order([each for each in everything if each.passes(wanted)], sort)
@@ -214,7 +219,7 @@ def test_paging_forth_and_back_visits_each_item_exactly_once(catalog, everything
     assert ranks == list(range(1, len(expected) + 1, limit))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(wanted=FILTERS)
 def test_each_facet_says_how_many_items_its_value_would_show(catalog, everything, wanted):
     with catalog.read() as uow:

@@ -14,11 +14,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
@@ -30,6 +29,9 @@ from pipeline.images import decode, encode
 from pipeline.stylize import RendererIdentity, stylize_items
 from tests.support.html_pages import Page, read_page
 from tests.support.inverting import FACTS, Workshop, identity_of, sighting_of, workshop
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
 
 Rgb = NDArray[np.uint8]
 BASE = "http://127.0.0.1:8700"
@@ -229,6 +231,8 @@ def gallery_of(shop: Workshop, *, host: str = "127.0.0.1") -> FastAPI:
 
 def client_of(shop: Workshop, *, host: str = "127.0.0.1") -> TestClient:
     """A client of the gallery of a workshop; it follows no redirect, and gets error pages for mistakes of our own."""
+    from fastapi.testclient import TestClient
+
     app = gallery_of(shop, host=host)
     return TestClient(app, base_url=BASE, follow_redirects=False, raise_server_exceptions=False)
 

@@ -1,0 +1,125 @@
+"""A real web server on loopback whose answers, good and bad, a test writes down, and which logs what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    Attributes:
+        send_only: Send this many bytes of the body, though Content-Length names all, and close.
+        drip_seconds: Pause after each of `drip_bytes` bytes of the body.
+        wait_seconds: Pause before the first byte.
+    """
+
+    body: bytes = b""
+    content_type: str | None = "text/html; charset=utf-8"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    send_only: int | None = None
+    drip_seconds: float = 0.0
+    drip_bytes: int = 1
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, and when it came."""
+
+    path: str
+    at: float
+    headers: Mapping[str, str]
+
+
+Route = Answer | Callable[[int], Answer]
+
+
+class WebServer:
+    """Routes by path; a callable route is told how often the path was asked for before."""
+
+    def __init__(self, routes: dict[str, Route]) -> None:
+        self.routes = routes
+        self.log: list[Asked] = []
+        self._lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    server._answer(self)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def paths(self) -> list[str]:
+        """Every path asked for, in order."""
+        return [asked.path for asked in self.log]
+
+    def times(self, path: str) -> list[float]:
+        """When a path was asked for, in seconds of the monotonic clock."""
+        return [asked.at for asked in self.log if asked.path == path]
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        with self._lock:
+            before = len(self.times(handler.path))
+            self.log.append(Asked(handler.path, time.monotonic(), dict(handler.headers)))
+        route = self.routes.get(handler.path, Answer(b"not found", status=404))
+        answer = route(before) if callable(route) else route
+        time.sleep(answer.wait_seconds)
+        handler.send_response(answer.status)
+        if answer.content_type is not None:
+            handler.send_header("Content-Type", answer.content_type)
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        body = answer.body[: answer.send_only]
+        if not answer.drip_seconds:
+            handler.wfile.write(body)
+        else:
+            for start in range(0, len(body), answer.drip_bytes):
+                handler.wfile.write(body[start : start + answer.drip_bytes])
+                handler.wfile.flush()
+                time.sleep(answer.drip_seconds)
+        if answer.send_only is not None:
+            handler.close_connection = True
+
+
+@contextlib.contextmanager
+def web_server(routes: dict[str, Route]) -> Iterator[WebServer]:
+    """A running server; it stops with the block."""
+    server = WebServer(routes)
+    thread = threading.Thread(target=server._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server._server.shutdown()
+        server._server.server_close()
+
+
+def page(*images: str, title: str = "Mills", links: tuple[str, ...] = (), head: str = "") -> Answer:
+    """An HTML page that shows pictures, each with the alternative text "windmill"."""
+    shown = "".join(f'<figure><img src="{source}" alt="windmill"></figure>' for source in images)
+    anchors = "".join(f'<a href="{link}">more</a>' for link in links)
+    return Answer(f"<!doctype html><title>{title}</title>{head}<body>{shown}{anchors}".encode())
+
+
+def picture(text: bytes = b"picture", **changes: object) -> Answer:
+    """Bytes that the server calls a JPEG; the crawl does not look inside."""
+    return Answer(body=b"\xff\xd8\xff" + text, content_type="image/jpeg", **changes)  # type: ignore[arg-type]  # a test's shorthand
