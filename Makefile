@@ -12,7 +12,7 @@ help:
 	@echo "make test    run the tests (make test ARGS='-k ingest' for some)"
 	@echo "make check   ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks, each with a ratio against a named alternative"
-	@echo "make figures the contact sheet of the README"
+	@echo "make figures the pictures of the README"
 	@echo "make docs    docs/cli.md, from the commands' own help"
 
 install: $(STAMP)
@@ -48,6 +48,7 @@ bench: $(STAMP)
 
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py
+	@$(BIN)/python tools/gallery_figure.py
 
 docs: $(STAMP)
 	@$(BIN)/python -m typer flows.cli utils docs --name dreamcrawl --title "Commands" --output docs/cli.md

@@ -23,6 +23,8 @@ _SAFE = "/:@!$&'()*+,;=-._~%"
 
 def absolute_url(base: str, reference: str) -> str | None:
     """The canonical http(s) address that a reference on a page means; None for anything else (`data:`, `mailto:`)."""
+    if not reference.strip():
+        return None  # it would be the page itself
     try:
         return canonical_url(urljoin(base, reference.strip()))
     except ValueError:

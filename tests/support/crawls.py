@@ -1,0 +1,59 @@
+"""Runs real crawls of loopback servers, and reads what they hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crawler.run import CrawlProgress, CrawlRequest, crawl
+from pipeline.inbox import SealedInbox, read_inbox
+from pipeline.records import CrawlRecord, CrawlReport
+
+
+@dataclass(frozen=True)
+class Crawled:
+    """A crawl's report and its sealed inbox."""
+
+    report: CrawlReport
+    inbox: SealedInbox
+    records: list[CrawlRecord]
+
+    def by_path(self, base: str) -> dict[str, CrawlRecord]:
+        """The records by image address, without the server's; of several for one address the first."""
+        found: dict[str, CrawlRecord] = {}
+        for record in self.records:
+            found.setdefault(record.image_url.removeprefix(base), record)
+        return found
+
+    def digests(self) -> set[str]:
+        """The digests of all bytes in the inbox."""
+        return {path.name for path in (self.inbox.path / "blobs").iterdir()}
+
+
+def request_for(source: str, argument: str, *keywords: str, **changes: Any) -> CrawlRequest:
+    """A request with no pauses and a high limit."""
+    values: dict[str, Any] = {"limit": 500, "delay_seconds": 0.0, "deadline_seconds": 120.0, **changes}
+    return CrawlRequest(keywords=keywords, source=source, argument=argument, **values)
+
+
+def run_crawl(
+    parent: Path,
+    request: CrawlRequest,
+    *,
+    crawl_id: str = "c1",
+    catalog: Path | None = None,
+    on_progress: Callable[[CrawlProgress], None] | None = None,
+) -> Crawled:
+    """Crawl, and read the inbox."""
+    report = crawl(
+        request,
+        inbox_parent=parent,
+        crawl_id=crawl_id,
+        about={"run_id": 1},
+        catalog=None if catalog is None else str(catalog),
+        on_progress=on_progress,
+    )
+    inbox = read_inbox(parent / crawl_id)
+    return Crawled(report, inbox, list(inbox.records()))
