@@ -99,6 +99,12 @@ class Session:
         """Candidates settled so far."""
         return sum(self._outcomes.values())
 
+    @property
+    def collected(self) -> int:
+        """What counts towards the limit so far."""
+        known = 0 if self.request.only_new else self._outcomes[Outcome.KNOWN]
+        return self._outcomes[Outcome.FETCHED] + known
+
     def add(self, find: Find) -> None:
         """Write one find to the inbox, and count it. Does nothing once the session is sealed.
 

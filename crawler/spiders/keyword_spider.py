@@ -77,7 +77,10 @@ class KeywordSpider(Spider):
                 # Files are read faster than they are written; they must not pile up in memory.
                 await self._room.acquire()
                 yield find
-            return
+            for _ in range(_MAX_UNWRITTEN):
+                await self._room.acquire()
+            # Scrapy would notice only some seconds later that nothing is left to do.
+            raise CloseSpider("limit" if self.session.collected >= self._request.limit else "finished")
         self._pages_asked.add(self._source.start_url)
         yield self._page_request(self._source.start_url, depth=0, priority=0)
 
