@@ -31,8 +31,6 @@ STOP = b"stop"
 # What is under way when a crawl is told to end may still arrive within this time.
 GRACE_SECONDS = 2.0
 
-_FINISHED = {"finished": "done", "limit": "limit"}
-
 
 class Channel:
     """Lines of JSON to the parent; a parent that is gone is no error."""
@@ -133,7 +131,10 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
         channel.tell("started")
         supervisor.start(commands, stop_crawl)
         process.start()
-        supervisor.end(_FINISHED.get(reasons[-1] if reasons else "", "interrupted"))
+        if reasons not in (["finished"], ["limit"]):
+            supervisor.end("interrupted")
+        else:
+            supervisor.end("limit" if session.collected >= request.limit else "done")
 
 
 def _crawler_process(settings: dict[str, Any]) -> Any:

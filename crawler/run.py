@@ -20,7 +20,7 @@ from pipeline import errors as pipeline_errors
 from pipeline.inbox import discard, read_inbox, recover
 from pipeline.records import CrawlReport
 
-__all__ = ["CrawlProgress", "CrawlRequest", "crawl"]
+__all__ = ["CrawlProgress", "CrawlRequest", "check_request", "crawl"]
 
 _CONTACT = re.compile(r"[\x21-\x7e]+@[\x21-\x7e]+|https?://[\x21-\x7e]+")
 _NOT_IN_CONTACT = frozenset('()<>"\\')
@@ -59,9 +59,7 @@ def crawl(
         WorkspaceUnusable: The inbox cannot be written.
         CatalogTooNew: A newer version made the catalog.
     """
-    request = dataclasses.replace(request, keywords=parse_keywords(request.keywords))
-    source = make_source(request.source, request.argument)
-    _check_contact(request, source)
+    request = check_request(request)
     facts = {
         "source": f"{request.source}={request.argument}",
         "keywords": list(request.keywords),
@@ -79,6 +77,20 @@ def crawl(
     finally:
         if end.raise_after is not None:
             raise end.raise_after
+
+
+def check_request(request: CrawlRequest) -> CrawlRequest:
+    """The request with its keywords in order, once all that can be known to be wrong without the network is ruled out.
+
+    Raises:
+        UnknownSource: There is no such source.
+        SourceError: The source cannot take its argument.
+        KeywordInvalid: A keyword can match nothing.
+        ContactMissing: The site is not one's own machine, and no usable contact is given.
+    """
+    request = dataclasses.replace(request, keywords=parse_keywords(request.keywords))
+    _check_contact(request, make_source(request.source, request.argument))
+    return request
 
 
 def _report(path: Path, end: ChildEnd) -> CrawlReport:
@@ -119,13 +131,13 @@ def _check_contact(request: CrawlRequest, source: Source) -> None:
     ):
         raise ContactMissing(
             f"contact {request.contact!r} is neither an e-mail address nor a web address; "
-            "correct the setting `contact` (DREAMCRAWL_CONTACT)"
+            "correct --contact or the setting `contact` (DREAMCRAWL_CONTACT)"
         )
     if not isinstance(source, WebSource) or request.contact is not None:
         return
     host, _port = host_and_port(source.start_url)
     if not is_loopback(host):
         raise ContactMissing(
-            f"{host} is not this machine, and a site must be able to reach whoever crawls it: set `contact` in "
-            "dreamcrawl.toml, or DREAMCRAWL_CONTACT, to your e-mail address or web page"
+            f"{host} is not this machine, and a site must be able to reach whoever crawls it: give your e-mail address or "
+            "web page with --contact, `contact` in dreamcrawl.toml, or DREAMCRAWL_CONTACT"
         )

@@ -135,7 +135,7 @@ class Funnel:
                 self.dreamed,
                 f"{self.already_dreamed} more were there already" if self.already_dreamed else "",
             ),
-            ("verified", self.verified, "every digest holds" if not self.verify_failures else ""),
+            ("verified", self.verified, "every digest holds" if self.verified and not self.verify_failures else ""),
         ]
 
     def crawl_rows(self) -> list[tuple[str, int, str]]:

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--rows", default=DEFAULT_ROWS)
     parser.add_argument("--presets", default=",".join((*PAPER_LOOKS, DEFAULT_PRESET)))
     parser.add_argument("--network", default="efficientnet_lite0")
-    parser.add_argument("--width", type=int, default=640, help="longer side that each photograph is dreamed at")
+    parser.add_argument("--width", type=int, default=448, help="longer side that each photograph is dreamed at")
     arguments = parser.parse_args()
 
     facts = {entry["file"]: entry for entry in json.loads((PHOTOS / "photos.json").read_text(encoding="utf-8"))}

@@ -43,6 +43,7 @@ _IMAGE_HEADERS = {
     "Accept-Encoding": "identity",
 }
 _MAX_UNWRITTEN = 4
+_IDLE_CHECK_SECONDS = 0.01
 
 
 class KeywordSpider(Spider):
@@ -77,10 +78,11 @@ class KeywordSpider(Spider):
                 # Files are read faster than they are written; they must not pile up in memory.
                 await self._room.acquire()
                 yield find
-            for _ in range(_MAX_UNWRITTEN):
-                await self._room.acquire()
-            # Scrapy would notice only some seconds later that nothing is left to do.
-            raise CloseSpider("limit" if self.session.collected >= self._request.limit else "finished")
+            engine: Any = self.crawler.engine
+            # Scrapy looks whether all is done when this ends, and then only every five seconds.
+            while not engine.scraper.slot.is_idle():
+                await asyncio.sleep(_IDLE_CHECK_SECONDS)  # Scrapy has no event for it
+            return
         self._pages_asked.add(self._source.start_url)
         yield self._page_request(self._source.start_url, depth=0, priority=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from flows.commands.common import (
     shows_errors,
 )
 from flows.funnel import Funnel
-from flows.wiring import Environment
+from flows.wiring import Environment, crawl_request
 
 KeywordsArgument = Annotated[
     list[str] | None,
@@ -173,7 +174,7 @@ def crawl(
 
     environment = environment_for(workspace, contact=contact)
     words = _keywords(keywords, take_all=take_all)
-    check_source(source)
+    check_crawl(environment, keywords=words, source=source)
     wanted = limit or environment.values.crawl.limit
     with (
         reporting(quiet=as_json),
@@ -227,7 +228,7 @@ def run_keyword_flow(
     Everything that can be wrong with the arguments is found before the server starts, which takes a while.
 
     Raises:
-        UsageError: An unknown source.
+        CrawlError: A source, keyword or contact that cannot be.
         DreamError: An unknown preset or network.
         PrefectUnavailable: Prefect's server did not start.
     """
@@ -238,7 +239,7 @@ def run_keyword_flow(
     from flows.prefect_server import prefect_server
     from flows.progress import reporting
 
-    check_source(source)
+    check_crawl(environment, keywords=keywords, source=source)
     look = chosen_look(environment, preset=preset, network=network)
     environment.workspace.prepare()
     prefect = environment.values.prefect
@@ -283,20 +284,20 @@ def _keywords(keywords: list[str] | None, *, take_all: bool) -> list[str]:
     return words
 
 
-def check_source(source: str) -> None:
-    """Make sure that there is such a source and that it can take its argument.
+def check_crawl(environment: Environment, *, keywords: Sequence[str], source: str) -> None:
+    """Make sure that this can be crawled, as far as that is known without the network.
 
     Raises:
-        ShownError: None was given.
-        UsageError: It is not NAME=ARGUMENT.
-        CrawlError: There is no such source, the nearest are named; or it cannot take this argument.
+        ShownError: No source was given.
+        UsageError: The source is not NAME=ARGUMENT.
+        CrawlError: No such source, the nearest are named; an argument that it cannot take; a keyword that can match
+            nothing; or no contact for a site that is not on this machine.
     """
-    from crawler.sources import make_source
-    from flows.wiring import split_source
+    from crawler.run import check_request
 
     if not source:
         raise ShownError("say where from: --source website=URL or --source folder=PATH", ExitCode.USAGE)
-    make_source(*split_source(source))
+    check_request(crawl_request(environment, keywords=tuple(keywords), source=source, limit=1, only_new=False))
 
 
 def finish_run(environment: Environment, result: dict[str, Any], *, seconds: float, as_json: bool) -> None:

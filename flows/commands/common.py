@@ -140,7 +140,7 @@ def _exit_code(error: Exception) -> ExitCode | None:
     # The error trees are looked up by name so that no stage is imported only to learn that it did not fail.
     bases = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
     usage = {("pipeline", "UsageError"), ("pipeline", "SettingsInvalid"), ("pipeline", "NotFound")}
-    usage |= {("crawler", name) for name in ("UnknownSource", "KeywordInvalid", "ContactMissing")}
+    usage |= {("crawler", name) for name in ("UnknownSource", "SourceError", "KeywordInvalid", "ContactMissing")}
     usage |= {("dream", "RecipeError")}
     if bases & usage:
         return ExitCode.USAGE

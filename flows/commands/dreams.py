@@ -188,8 +188,8 @@ def parse_id(text: str, letter: str) -> int:
     """
     digits = text.strip().lower().removeprefix(letter)
     if not digits.isdecimal() or len(digits) > 18:
-        kind = {"i": "item", "d": "dream", "r": "run"}[letter]
-        raise ShownError(f"{text!r} is not the id of a {kind}; these look like {letter}12", ExitCode.USAGE)
+        kind = {"i": "an item", "d": "a dream", "r": "a run"}[letter]
+        raise ShownError(f"{text!r} is not the id of {kind}; these look like {letter}12", ExitCode.USAGE)
     return int(digits)
 
 

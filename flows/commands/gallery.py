@@ -15,6 +15,7 @@ from flows.commands.common import (
     output,
     print_json,
     print_table,
+    printable,
     shows_errors,
 )
 from flows.commands.dreams import parse_id
@@ -151,6 +152,8 @@ def runs(
         ],
     )
     if run is not None:
+        if found[0].error:
+            output().print(f"\n{found[0].status}: {printable(found[0].error)}", markup=False, soft_wrap=True)
         output().print()
         print_table(("stage", "pictures", ""), Funnel.from_json(found[0].counters).rows())
         if rejections:

@@ -15,7 +15,7 @@ from flows.commands.collect import (
     NetworkOption,
     PresetOption,
     SourceOption,
-    check_source,
+    check_crawl,
     finish_run,
     run_keyword_flow,
 )
@@ -70,7 +70,7 @@ def add(
     if not words:
         raise ShownError("give at least one keyword", ExitCode.USAGE)
     environment = environment_for(workspace)
-    check_source(source)
+    check_crawl(environment, keywords=words, source=source)
     _check_cron(cron, timezone)
     look = chosen_look(environment, preset=preset, network=network)
     with open_catalog(environment) as catalog, catalog.write() as uow:

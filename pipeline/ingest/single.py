@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def ingest_file(
         WorkspaceUnusable: The disk is full or read-only.
     """
     try:
-        size = path.stat().st_size
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
+            raise NotFound(f"{path} is not a file; give one picture")
+        size = state.st_size
         if size > limits.max_bytes:
             detail = f"{path} has {size} bytes; at most {limits.max_bytes} are allowed"
             raise ImageRejected(Reason.TOO_MANY_BYTES, detail)

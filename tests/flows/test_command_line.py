@@ -74,7 +74,7 @@ def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
                 "ab",
                 "cat",
                 "--source",
-                "folder=empty",
+                "website=http://127.0.0.1:9/",
                 "--cron",
                 "0 6 * * *",
                 "--timezone",
