@@ -134,7 +134,7 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
         if reasons not in (["finished"], ["limit"]):
             supervisor.end("interrupted")
         else:
-            supervisor.end("limit" if session.collected >= request.limit else "done")
+            supervisor.end("limit" if session.is_full else "done")
 
 
 def _crawler_process(settings: dict[str, Any]) -> Any:

@@ -138,6 +138,6 @@ def _check_contact(request: CrawlRequest, source: Source) -> None:
     host, _port = host_and_port(source.start_url)
     if not is_loopback(host):
         raise ContactMissing(
-            f"{host} is not this machine, and a site must be able to reach whoever crawls it: give your e-mail address or "
-            "web page with --contact, `contact` in dreamcrawl.toml, or DREAMCRAWL_CONTACT"
+            f"{host} is not this machine, and a site must be able to reach whoever crawls it: give your e-mail address "
+            "or web page with --contact, `contact` in dreamcrawl.toml, or DREAMCRAWL_CONTACT"
         )

@@ -37,6 +37,22 @@ class KnownEntry(Protocol):
         """Whether it failed for a passing reason."""
 
 
+def needs_request(entry: KnownEntry | None) -> bool:
+    """Whether an address is to be asked for: new, or failed for a passing reason.
+
+    A refusal is never remembered: what a site allows is asked each time.
+    """
+    return entry is None or entry.fetch_again or entry.state == "refused"
+
+
+def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
+    """Whether a known address counts towards the limit, so that a second run ends where the first did.
+
+    One that gave no bytes did not count then either.
+    """
+    return not request.only_new and entry.state != "failed"
+
+
 class LedgerView(Protocol):
     """As much of the catalog as a crawl sees: `pipeline.catalog.ledger.Ledger`."""
 
@@ -74,6 +90,7 @@ class Session:
         self.request = request
         self.ledger = ledger
         self.start_error: str | None = None
+        self.is_full = False  # set when as many pictures are collected as were asked for
         self._writer = writer
         self._on_progress = on_progress
         self._mutex = threading.RLock()
@@ -98,12 +115,6 @@ class Session:
     def found(self) -> int:
         """Candidates settled so far."""
         return sum(self._outcomes.values())
-
-    @property
-    def collected(self) -> int:
-        """What counts towards the limit so far."""
-        known = 0 if self.request.only_new else self._outcomes[Outcome.KNOWN]
-        return self._outcomes[Outcome.FETCHED] + known
 
     def add(self, find: Find) -> None:
         """Write one find to the inbox, and count it. Does nothing once the session is sealed.

@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 _PLAIN_SECONDS = 5.0
+_LEAST_DONE_FOR_ETA = 0.03
 
 
 class Reporter(Protocol):
@@ -64,7 +65,8 @@ class PlainReporter:
 
 
 def _time_left(elapsed: float, done: float, total: float | None) -> str:
-    if total is None or done <= 0 or done >= total or elapsed < 1:
+    # Early figures are mostly start-up: a network that loads, a first page.
+    if total is None or done >= total or done < total * _LEAST_DONE_FOR_ETA:
         return ""
     return f"(about {elapsed * (total - done) / done:.0f} s left)"
 

@@ -22,7 +22,7 @@ from crawler.failures import Trouble, trouble_of
 from crawler.items import ImageItem, PageLink, ParsedPage
 from crawler.keywords import match_keywords
 from crawler.resolver import REFUSED_HOSTS
-from crawler.session import Find, KnownEntry, Session
+from crawler.session import Find, Session, counts_as_collected, needs_request
 from crawler.settings import MAX_PAGE_BYTES
 from crawler.sources.base import FileSource, Source
 from crawler.spiders.local_files import find_files
@@ -80,8 +80,8 @@ class KeywordSpider(Spider):
                 yield find
             engine: Any = self.crawler.engine
             # Scrapy looks whether all is done when this ends, and then only every five seconds.
-            while not engine.scraper.slot.is_idle():
-                await asyncio.sleep(_IDLE_CHECK_SECONDS)  # Scrapy has no event for it
+            while not engine.scraper.slot.is_idle():  # noqa: ASYNC110  # Scrapy has no event for it
+                await asyncio.sleep(_IDLE_CHECK_SECONDS)
             return
         self._pages_asked.add(self._source.start_url)
         yield self._page_request(self._source.start_url, depth=0, priority=0)
@@ -250,39 +250,38 @@ class KeywordSpider(Spider):
         """Go on with the next candidates, or end the crawl when there are enough."""
         yield from self._next_images()
         if self._candidates.is_full:
+            self.session.is_full = True
             raise CloseSpider("limit")
 
     def _next_images(self) -> Iterator[Request | Find]:
         """Requests for the candidates next in line; those that need none are settled at once."""
         while (candidate := self._candidates.next()) is not None:
             url = candidate.item.image_url
-            entry = self._known_entry(url)
+            entry = self.session.ledger.known([url]).get(url)
             if candidate.item.refusal is not None:
                 trouble = Trouble(Outcome.REFUSED, Reason.ROBOTS, candidate.item.refusal)
                 yield self._records.troubled(candidate, trouble)
                 self._candidates.settle(candidate, sha256=None, counts=False)
-            elif entry is not None:
+            elif entry is not None and not needs_request(entry):
                 yield self._records.known(candidate, entry.sha256)
-                for other in self._candidates.settle(candidate, sha256=entry.sha256, counts=not self._request.only_new):
+                for other in self._candidates.settle(
+                    candidate, sha256=entry.sha256, counts=counts_as_collected(entry, self._request)
+                ):
                     yield self._records.known(other, entry.sha256)
             else:
                 yield self._image_request(candidate)
 
-    def _known_entry(self, url: str) -> KnownEntry | None:
-        """What the ledger knows of an address that need not be asked for again.
-
-        A refusal is never remembered: what a site allows is asked each time.
-        """
-        entry = self.session.ledger.known([url]).get(url)
-        return None if entry is None or entry.fetch_again or entry.state == "refused" else entry
-
     def _image_request(self, candidate: Candidate) -> Request:
+        item, headers = candidate.item, dict(_IMAGE_HEADERS)
+        # Some hosts give pictures only to those who come from a page; but nothing of a secure page is told in the open.
+        if not (item.page_url.startswith("https:") and item.image_url.startswith("http:")):
+            headers["Referer"] = item.page_url
         return Request(
-            candidate.item.image_url,
+            item.image_url,
             callback=self.parse_image,
             errback=self.image_error,
             cb_kwargs={"candidate": candidate},
-            headers={**_IMAGE_HEADERS, "Referer": candidate.item.page_url},
+            headers=headers,
             priority=_IMAGE_PRIORITY,
             dont_filter=True,
             meta={CANDIDATE: True, MAX_BYTES: self._request.max_image_bytes},

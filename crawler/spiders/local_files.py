@@ -10,7 +10,7 @@ from pathlib import Path
 from crawler.candidates import Candidate
 from crawler.failures import Trouble
 from crawler.keywords import match_keywords
-from crawler.session import Find, KnownEntry, Session
+from crawler.session import Find, KnownEntry, Session, counts_as_collected, needs_request
 from crawler.sources.base import FileSource
 from crawler.spiders.records import RecordMaker
 from pipeline.errors import Reason
@@ -26,6 +26,7 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
     counted = 0
     for picture in source.pictures():
         if counted >= request.limit:
+            session.is_full = True
             return
         matches = match_keywords(request.keywords, picture.item.texts())
         if request.keywords and not matches:
@@ -36,8 +37,8 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
         find = await asyncio.to_thread(
             _find, candidate, picture.path, entry=entry, most=request.max_image_bytes, records=records
         )
-        if find.record.outcome is Outcome.FETCHED or (find.record.outcome is Outcome.KNOWN and not request.only_new):
-            counted += 1
+        is_known = find.record.outcome is Outcome.KNOWN and entry is not None
+        counted += find.record.outcome is Outcome.FETCHED or (is_known and counts_as_collected(entry, request))
         yield find
 
 
@@ -47,7 +48,7 @@ def _find(candidate: Candidate, path: Path, *, entry: KnownEntry | None, most: i
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             tag = f"{state.st_size}-{state.st_mtime_ns}"
-            if entry is not None and entry.etag == tag and not entry.fetch_again and entry.state != "refused":
+            if entry is not None and entry.etag == tag and not needs_request(entry):
                 return records.known(candidate, entry.sha256)
             data = file.read(most + 1)
     except OSError as error:

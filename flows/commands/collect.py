@@ -188,7 +188,10 @@ def crawl(
         print_json(asdict(report))
     else:
         print_table(("crawl", "pictures", ""), record.funnel.crawl_rows())
-        output().print("\nThey wait in the inbox; keep them with: dreamcrawl ingest", markup=False)
+        for warning in record.funnel.warnings:
+            output().print(f"note: {warning}", style="yellow", markup=False)
+        if report.fetched or report.known:
+            output().print("\nThey wait in the inbox; keep them with: dreamcrawl ingest", markup=False)
     _exit_for(record.funnel)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -28,6 +29,9 @@ WorkspaceOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class ExitCode(IntEnum):
@@ -79,7 +83,11 @@ def output() -> Console:
     """The console for results, on stdout; does not wrap long values when they go to a file or pipe."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # `shows_errors` ends the command; Rich would with exit code 1
+
+    return Output(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
@@ -115,6 +123,11 @@ def shows_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(ExitCode.DONE) from None
         except ShownError as error:
             fail(str(error), error.code)
+        except OSError as error:
+            if error.errno not in _DISK_TROUBLE:
+                raise
+            # Stages name the file; what comes here is our output, or a file of Prefect's.
+            fail(f"a file or the output cannot be written: {error}; make room or choose another place", ExitCode.FAILED)
         except Exception as error:
             code = _exit_code(error)
             if code is None or os.environ.get("DREAMCRAWL_TRACEBACK"):

@@ -59,7 +59,9 @@ def dream(
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=asdict(look)) as record:
         if file:
             wanted = (stages.ingest_file_stage(environment, file.expanduser(), run_id=record.id),)
-        elif not item:
+        elif item:
+            stages.items_to_dream(environment, item_ids=wanted, limit=None)  # there must be one
+        else:
             with open_catalog(environment) as catalog, catalog.read() as uow:
                 every = uow.items.representative_ids()
             wanted = stages.items_to_dream(environment, item_ids=every, limit=limit)

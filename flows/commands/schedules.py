@@ -75,7 +75,9 @@ def add(
     look = chosen_look(environment, preset=preset, network=network)
     with open_catalog(environment) as catalog, catalog.write() as uow:
         if any(collection.name == name for collection in uow.collections.list()):
-            raise ShownError(f"there is a collection {name!r} already; remove it first, or take another name")
+            raise ShownError(
+                f"there is a collection {name!r} already; remove it first, or take another name", ExitCode.USAGE
+            )
         uow.collections.add(
             name=name,
             keywords=words,

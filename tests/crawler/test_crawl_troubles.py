@@ -210,6 +210,14 @@ def test_a_site_that_does_not_answer_is_an_error_that_leaves_nothing_behind(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_site_whose_certificate_is_not_valid_is_not_crawled(tmp_path: Path) -> None:
+    with web_server({"/": page("/a.jpg"), "/a.jpg": picture()}, certificate=tmp_path / "self-signed.pem") as server:
+        with pytest.raises(SiteUnreachable, match="no secure connection"):
+            run_crawl(tmp_path / "inbox", request_for("website", server.url, "windmill"))
+
+        assert server.paths() == []
+
+
 @pytest.mark.parametrize("contact", [None, "nobody", "a@b\r\nX-Evil: 1", "a@b (c)"])
 def test_a_site_elsewhere_must_be_told_whom_to_write_to(tmp_path: Path, contact: str | None) -> None:
     with pytest.raises(ContactMissing, match="DREAMCRAWL_CONTACT"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,8 +54,13 @@ def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
         (["run", "--source", "folder=."], 2, ["keyword", "--all"]),
         (["run", "cat", "--source", "folder=.", "--preset", "paper-singel"], 2, ["paper-singel", "paper-single"]),
         (["run", "cat", "--source", "folder=.", "--network", "inception_v4"], 2, ["inception_v4", "inception_v3"]),
-        (["crawl", "--all", "--source", "folder=empty"], 1, ["empty", "no picture"]),
-        (["crawl", "--all", "--source", "folder=missing"], 1, ["missing"]),
+        (["crawl", "--all", "--source", "folder=empty"], 2, ["empty", "no picture"]),
+        (["crawl", "--all", "--source", "folder=missing"], 2, ["missing"]),
+        (["crawl", "cat", "--source", "website=http://example.org/"], 2, ["example.org", "--contact"]),
+        (["run", "cat", "--source", "website=http://example.org/"], 2, ["example.org", "--contact"]),
+        (["run", "!?", "--source", "website=http://127.0.0.1:9/"], 2, ["!?", "keyword"]),
+        (["dream", "--file", "."], 2, ["not a file"]),
+        (["dream", "--file", "/dev/zero"], 2, ["/dev/zero", "not a file"]),
         (["crawl", "cat", "--source", "website=http://127.0.0.1:9/"], 1, ["127.0.0.1:9"]),
         (["dream", "--item", "i1", "--file", "x.jpg"], 2, ["--item", "--file"]),
         (["dream", "--file", "missing.jpg"], 2, ["missing.jpg"]),
@@ -114,3 +120,67 @@ def test_a_read_only_workspace_is_said_in_one_line(tmp_path: Path):
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_wrong_usage_leaves_no_run_and_no_prefect_behind(tmp_path: Path):
+    for command in ("crawl", "run"):
+        dreamcrawl(command, "cat", "--source", "website=http://example.org/", cwd=tmp_path)
+
+    assert not (tmp_path / "dreamcrawl-data").exists()
+
+
+def test_an_item_that_is_not_there_is_wrong_usage(tmp_path: Path):
+    from pipeline.catalog.engine import open_catalog
+
+    open_catalog(tmp_path / "w" / "catalog.sqlite3").close()
+
+    done = dreamcrawl("dream", "--item", "i999", "--workspace", "w", cwd=tmp_path)
+
+    assert done.returncode == 2, done.stderr
+    assert "no item i999" in done.stderr
+
+
+def test_a_failed_run_says_why_when_it_is_shown(tmp_path: Path):
+    refused = "website=http://127.0.0.1:9/"
+    dreamcrawl("crawl", "cat", "--source", refused, cwd=tmp_path)
+
+    done = dreamcrawl("runs", "r1", cwd=tmp_path)
+
+    assert "failed: nothing could be crawled" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' /dev/full")
+def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path: Path):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "config"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "config"],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

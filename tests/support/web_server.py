@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import ipaddress
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ Route = Answer | Callable[[int], Answer]
 class WebServer:
     """Routes by path; a callable route is told how often the path was asked for before."""
 
-    def __init__(self, routes: dict[str, Route]) -> None:
+    def __init__(self, routes: dict[str, Route], certificate: Path | None = None) -> None:
         self.routes = routes
         self.log: list[Asked] = []
         self._lock = threading.Lock()
@@ -65,6 +69,12 @@ class WebServer:
         self._server.daemon_threads = True
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
+        if certificate is not None:
+            _sign(certificate)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
         """Every path asked for, in order."""
@@ -101,9 +111,9 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def web_server(routes: dict[str, Route]) -> Iterator[WebServer]:
-    """A running server; it stops with the block."""
-    server = WebServer(routes)
+def web_server(routes: dict[str, Route], certificate: Path | None = None) -> Iterator[WebServer]:
+    """A running server; it stops with the block. With a path it speaks TLS, with a certificate that nobody signed."""
+    server = WebServer(routes, certificate)
     thread = threading.Thread(target=server._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -123,3 +133,29 @@ def page(*images: str, title: str = "Mills", links: tuple[str, ...] = (), head: 
 def picture(text: bytes = b"picture", **changes: object) -> Answer:
     """Bytes that the server calls a JPEG; the crawl does not look inside."""
     return Answer(body=b"\xff\xd8\xff" + text, content_type="image/jpeg", **changes)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def _sign(path: Path) -> None:
+    """Write a key and a certificate for 127.0.0.1 that it signs itself."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(pem))
