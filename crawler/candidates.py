@@ -1,8 +1,8 @@
-"""Which pictures to fetch next: each address once, the best match first, and never more than the limit. No I/O."""
+"""Which pictures to fetch next: each address once, in the order found, and never more than the limit. No I/O."""
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from dataclasses import dataclass, field
 
 from crawler.items import ImageItem
@@ -47,8 +47,8 @@ class Candidates:
         self._limit = limit
         self._counted = 0
         self._open = 0
-        self._order = 0
-        self._waiting: list[tuple[float, int, Candidate]] = []
+        # First come, first served: which pictures a limit leaves out must not depend on which download is faster.
+        self._waiting: deque[Candidate] = deque()
         self._known: dict[str, _Known] = {}
         self._thumbnails: dict[str, list[Candidate]] = {}
         self._full_size_pages: set[str] = set()
@@ -64,8 +64,7 @@ class Candidates:
         known = self._known.get(item.image_url)
         if known is None:
             self._known[item.image_url] = _Known(candidate, {item.page_url})
-            self._order += 1
-            heapq.heappush(self._waiting, (-candidate.score, self._order, candidate))
+            self._waiting.append(candidate)
             return False
         if item.page_url in known.pages or len(known.pages) >= MAX_SIGHTINGS:
             return False
@@ -75,11 +74,11 @@ class Candidates:
         return known.settled and known.sha256 is not None
 
     def next(self) -> Candidate | None:
-        """The best candidate in line, unless those under way may already reach the limit."""
+        """The first candidate in line, unless those under way may already reach the limit."""
         if not self._waiting or self._counted + self._open >= self._limit:
             return None
         self._open += 1
-        return heapq.heappop(self._waiting)[2]
+        return self._waiting.popleft()
 
     def settle(self, candidate: Candidate, *, sha256: str | None, counts: bool) -> list[Candidate]:
         """Tell what came of a candidate from `next`; gives the other sightings to record, when there are bytes.

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 from crawler.addresses import AddressPolicy, resolves_to_private
 from crawler.job import CrawlProgress, Job
-from crawler.session import EmptyLedger, LedgerView, Session
+from crawler.known import EmptyLedger, LedgerView
+from crawler.session import Session
 from crawler.settings import settings_for
 from crawler.sources import make_source
 from crawler.sources.base import Source, WebSource
@@ -75,6 +76,11 @@ class Supervisor:
             report = self._session.seal(self.finished or finished)
             self._channel.tell("end", start_error=self._session.start_error, finished=report.finished)
 
+    def full(self) -> None:
+        """There are as many pictures as were asked for: pages still under way are of no use."""
+        self.finished = "limit"
+        self._woken.set()
+
     def _listen(self, commands: BinaryIO) -> None:
         for line in commands:
             if line.strip() == STOP:
@@ -85,7 +91,8 @@ class Supervisor:
         told = self._woken.wait(self._deadline_seconds)
         if self._over.is_set():
             return
-        self.finished = "interrupted" if told else "deadline"
+        if self.finished is None:
+            self.finished = "interrupted" if told else "deadline"
         stop_crawl()
         if not self._over.wait(GRACE_SECONDS):
             try:
@@ -117,6 +124,7 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
     ):
         session = Session(request, writer, ledger=ledger, on_progress=channel.progress)
         supervisor = Supervisor(session, channel, deadline_seconds=request.deadline_seconds)
+        session.on_full = supervisor.full
         reasons: list[str] = []
 
         def remember(reason: str) -> None:

@@ -14,7 +14,8 @@ from scrapy.http.request import NO_CALLBACK
 
 from crawler.addresses import AddressPolicy
 from crawler.consent import RobotsVerdict, read_robots
-from crawler.failures import Settled, Trouble, fail, refuse, trouble_of
+from crawler.failures import Settled, fail, refuse, trouble_of
+from crawler.finds import Trouble
 from crawler.host_gate import HostGateMiddleware
 from crawler.resolver import REFUSED_HOSTS
 from crawler.urls import same_site

@@ -10,7 +10,7 @@ from scrapy.exceptions import StopDownload
 from scrapy.http import Headers, Request
 
 from crawler.consent import header_objection
-from crawler.failures import Trouble
+from crawler.finds import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from scrapy.exceptions import (
@@ -19,6 +18,7 @@ from scrapy.exceptions import (
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.internet.error import ConnectError, ConnectionClosed
 
+from crawler.finds import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 
@@ -33,20 +33,6 @@ NETWORK_ERRORS = (
     OSError,
 )
 """What may pass by itself: worth another try."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why a request gave nothing.
-
-    Attributes:
-        outcome: REFUSED when it was not made, for consent or safety; FAILED when no usable answer came.
-        detail: One line for people.
-    """
-
-    outcome: Outcome
-    reason: Reason
-    detail: str
 
 
 class Settled(IgnoreRequest):

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from scrapy.crawler import Crawler
 
-from crawler.session import Find, Session
+from crawler.finds import Find
+from crawler.session import Session
 from pipeline.errors import WorkspaceUnusable
 
 

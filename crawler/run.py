@@ -37,8 +37,8 @@ def crawl(
 ) -> CrawlReport:
     """Crawl into a new, sealed inbox `inbox_parent / crawl_id`.
 
-    Ctrl-C ends the crawl, keeps what it has, and gives a report with `finished="interrupted"`; a second Ctrl-C within
-    the time that this takes is raised, once the inbox is sealed.
+    Ctrl-C ends the crawl and seals what it has, and is then raised again: whoever called us is to stop as well, and
+    the inbox waits for the next run.
 
     Args:
         request: What to look for, where, and with which manners.
@@ -58,6 +58,7 @@ def crawl(
         InboxUnusable: There is an inbox of this name.
         WorkspaceUnusable: The inbox cannot be written.
         CatalogTooNew: A newer version made the catalog.
+        KeyboardInterrupt: Ctrl-C was pressed; the inbox is sealed.
     """
     request = check_request(request)
     facts = {

@@ -5,75 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
 
+from crawler.finds import Find
 from crawler.job import CrawlProgress, CrawlRequest
+from crawler.known import LedgerView
 from pipeline.errors import Reason
 from pipeline.inbox import InboxWriter
-from pipeline.records import CrawlRecord, CrawlReport, Outcome
+from pipeline.records import CrawlReport, Outcome
 
 _PROGRESS_SECONDS = 0.2
-
-
-class KnownEntry(Protocol):
-    """What the ledger has about one address."""
-
-    @property
-    def state(self) -> str:
-        """kept, rejected, refused or failed."""
-
-    @property
-    def sha256(self) -> str | None:
-        """Digest of the bytes last fetched."""
-
-    @property
-    def etag(self) -> str | None:
-        """As the server sent it; for a file, its size and modification time."""
-
-    @property
-    def fetch_again(self) -> bool:
-        """Whether it failed for a passing reason."""
-
-
-def needs_request(entry: KnownEntry | None) -> bool:
-    """Whether an address is to be asked for: new, or failed for a passing reason.
-
-    A refusal is never remembered: what a site allows is asked each time.
-    """
-    return entry is None or entry.fetch_again or entry.state == "refused"
-
-
-def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
-    """Whether a known address counts towards the limit, so that a second run ends where the first did.
-
-    One that gave no bytes did not count then either.
-    """
-    return not request.only_new and entry.state != "failed"
-
-
-class LedgerView(Protocol):
-    """As much of the catalog as a crawl sees: `pipeline.catalog.ledger.Ledger`."""
-
-    def known(self, image_urls: Iterable[str]) -> Mapping[str, KnownEntry]:
-        """What came of these addresses before."""
-
-
-class EmptyLedger:
-    """The ledger of a crawl without a catalog."""
-
-    def known(self, image_urls: Iterable[str]) -> Mapping[str, KnownEntry]:  # noqa: ARG002  # the protocol's
-        """Nothing."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Find:
-    """One settled candidate on its way into the inbox: its record, and its bytes where the outcome is FETCHED."""
-
-    record: CrawlRecord
-    data: bytes | None = None
 
 
 class Session:
@@ -90,7 +31,8 @@ class Session:
         self.request = request
         self.ledger = ledger
         self.start_error: str | None = None
-        self.is_full = False  # set when as many pictures are collected as were asked for
+        self.on_full: Callable[[], None] = lambda: None
+        self._is_full = False
         self._writer = writer
         self._on_progress = on_progress
         self._mutex = threading.RLock()
@@ -105,6 +47,17 @@ class Session:
         self._host = ""
         self._warnings: list[str] = []
         self._sealed: CrawlReport | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pictures are collected as were asked for."""
+        return self._is_full
+
+    def full(self) -> None:
+        """Tell that as many pictures are collected as were asked for; only the first call does anything."""
+        if not self._is_full:
+            self._is_full = True
+            self.on_full()
 
     @property
     def pages(self) -> int:
@@ -144,6 +97,10 @@ class Session:
         with self._mutex:
             self._failed_pages += 1
             self._first_failed_page = self._first_failed_page or line
+
+    def start_failed(self, line: str) -> None:
+        """Remember why the start page could not be read."""
+        self.start_error = line
 
     def visiting(self, host: str) -> None:
         """Remember the host of the last answer."""

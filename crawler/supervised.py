@@ -66,7 +66,7 @@ def run_child(job: Job, *, on_progress: Callable[[CrawlProgress], None] | None =
             end.was_stopped, end.finished = True, "deadline"
     except BaseException as error:  # noqa: BLE001  # Ctrl-C, or the caller's progress function: the child comes first
         end.was_stopped = True
-        end.raise_after = None if isinstance(error, KeyboardInterrupt) else error
+        end.raise_after = error
         try:
             child.stop()
             ended = _follow(child, end)

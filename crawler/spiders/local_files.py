@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from crawler.candidates import Candidate
-from crawler.failures import Trouble
+from crawler.finds import Find, RecordMaker, Trouble
 from crawler.keywords import match_keywords
-from crawler.session import Find, KnownEntry, Session, counts_as_collected, needs_request
+from crawler.known import KnownEntry, counts_as_collected, needs_request
+from crawler.session import Session
 from crawler.sources.base import FileSource
-from crawler.spiders.records import RecordMaker
 from pipeline.errors import Reason
 from pipeline.records import HttpFacts, Outcome
 
@@ -25,9 +25,6 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
     request = session.request
     counted = 0
     for picture in source.pictures():
-        if counted >= request.limit:
-            session.is_full = True
-            return
         matches = match_keywords(request.keywords, picture.item.texts())
         if request.keywords and not matches:
             continue
@@ -37,9 +34,13 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
         find = await asyncio.to_thread(
             _find, candidate, picture.path, entry=entry, most=request.max_image_bytes, records=records
         )
-        is_known = find.record.outcome is Outcome.KNOWN and entry is not None
-        counted += find.record.outcome is Outcome.FETCHED or (is_known and counts_as_collected(entry, request))
+        if find.record.outcome is Outcome.KNOWN and entry is not None:
+            counted += counts_as_collected(entry, request)
+        counted += find.record.outcome is Outcome.FETCHED
         yield find
+        if counted >= request.limit:
+            session.full()
+            return
 
 
 def _find(candidate: Candidate, path: Path, *, entry: KnownEntry | None, most: int, records: RecordMaker) -> Find:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,7 +32,7 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
-from flows.wiring import open_catalog
+from flows.wiring import open_catalog, split_source
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the collection.", metavar="NAME")]
 
@@ -71,6 +72,10 @@ def add(
         raise ShownError("give at least one keyword", ExitCode.USAGE)
     environment = environment_for(workspace)
     check_crawl(environment, keywords=words, source=source)
+    # A schedule runs wherever `serve` was started.
+    source_name, argument = split_source(source)
+    if source_name == "folder":
+        source = f"folder={Path(argument).expanduser().resolve()}"
     _check_cron(cron, timezone)
     look = chosen_look(environment, preset=preset, network=network)
     with open_catalog(environment) as catalog, catalog.write() as uow:

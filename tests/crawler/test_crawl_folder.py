@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import SourceError
+from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
-from crawler.session import EmptyLedger, Find, Session
+from crawler.known import EmptyLedger
+from crawler.session import Session
 from crawler.sources.base import FileSource, LocalPicture
 from crawler.spiders.local_files import find_files
-from crawler.spiders.records import RecordMaker
 from pipeline.catalog.engine import open_catalog
 from pipeline.errors import Reason
 from pipeline.images import ImageLimits

@@ -91,7 +91,7 @@ def test_a_second_crawl_fetches_only_what_is_not_known(site: SiteSummary, tmp_pa
 
     with serve_site(site.folder) as running:
         reports = []
-        for crawl_id, limit in (("first", 5), ("second", 500), ("third", 500)):
+        for crawl_id, limit in (("first", 5), ("again", 5), ("second", 500), ("third", 500)):
             del running.log[:]
             request = request_for("website", running.url, "windmill", limit=limit)
             crawled = run_crawl(tmp_path / "inbox", request, crawl_id=crawl_id, catalog=catalog_path)
@@ -106,9 +106,11 @@ def test_a_second_crawl_fetches_only_what_is_not_known(site: SiteSummary, tmp_pa
                 )
             reports.append((crawled.report, ingested))
 
-    (first, _), (second, _), (third, last) = reports
+    (first, _), (again, ingested_again), (second, _), (third, last) = reports
     assert (first.fetched, first.finished) == (5, "limit")
     assert first.pages < site.page_count
+    assert (again.fetched, again.known, again.finished) == (0, 5, "limit")
+    assert ingested_again.item_ids == reports[0][1].item_ids
     assert (second.fetched, second.known) == (expected.fetched - 5, 5 + first.failed)
     assert (third.fetched, third.failed) == (0, 0)
     assert third.known == expected.fetched + expected.missing

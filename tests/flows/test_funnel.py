@@ -41,3 +41,8 @@ def test_json_round_trip_keeps_every_count():
 
     assert Funnel.from_json(funnel.to_json()) == funnel
     assert Funnel.from_json({**funnel.to_json(), "a_later_field": 1}) == funnel
+
+
+def test_a_funnel_without_dreams_claims_no_verification():
+    assert Funnel().rows()[-1] == ("verified", 0, "")
+    assert Funnel(verified=2).rows()[-1] == ("verified", 2, "every digest holds")

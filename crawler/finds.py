@@ -1,25 +1,43 @@
-"""From an item, and what came of it, to the record that goes into the inbox. No I/O."""
+"""Settled candidates on their way into the inbox: from an item, and what came of it, to a record. No I/O."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from scrapy.http import Response
-
 from crawler.candidates import Candidate
-from crawler.failures import Trouble
-from crawler.items import ImageItem
-from crawler.session import Find
-from crawler.urls import canonical_url
-from pipeline.records import CrawlRecord, HttpFacts, KeywordMatch, Outcome
+from pipeline.errors import Reason
+from pipeline.records import CrawlRecord, HttpFacts, Outcome
 
 MAX_TAGS = 50
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Why a candidate gave nothing.
+
+    Attributes:
+        outcome: REFUSED when it was not requested, or not taken, for consent or safety; FAILED when no usable answer
+            came.
+        detail: One line for people.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Find:
+    """One settled candidate: its record, and its bytes where the outcome is FETCHED."""
+
+    record: CrawlRecord
+    data: bytes | None = None
+
+
 class RecordMaker:
-    """Makes the records of one source."""
+    """Makes the finds of one source."""
 
     def __init__(self, source: str, argument: str) -> None:
         self._source = source
@@ -37,8 +55,7 @@ class RecordMaker:
 
     def troubled(self, candidate: Candidate, trouble: Trouble, *, http: HttpFacts | None = None) -> Find:
         """A find that gave nothing."""
-        record = self._record(candidate, trouble.outcome, http=http, trouble=trouble)
-        return Find(record)
+        return Find(self._record(candidate, trouble.outcome, http=http, trouble=trouble))
 
     def _record(
         self,
@@ -50,8 +67,7 @@ class RecordMaker:
         size_bytes: int | None = None,
         trouble: Trouble | None = None,
     ) -> CrawlRecord:
-        item: ImageItem = candidate.item
-        matches: Sequence[KeywordMatch] = candidate.matches
+        item = candidate.item
         return CrawlRecord(
             outcome=outcome,
             source=self._source,
@@ -59,7 +75,7 @@ class RecordMaker:
             image_url=item.image_url,
             page_url=item.page_url,
             found_at=datetime.now(UTC).isoformat(),
-            matches=tuple(matches),
+            matches=candidate.matches,
             title=item.title,
             alt=item.alt,
             caption=item.caption,
@@ -73,28 +89,3 @@ class RecordMaker:
             reason=trouble.reason if trouble else None,
             detail=trouble.detail if trouble else "",
         )
-
-
-def http_facts(response: Response) -> HttpFacts:
-    """What the server said, and the addresses passed through."""
-    redirects = response.request.meta.get("redirect_urls", []) if response.request is not None else []
-
-    def header(name: str) -> str | None:
-        value = response.headers.get(name)
-        return value.decode("latin-1")[:500] if value else None
-
-    return HttpFacts(
-        final_url=_canonical(response.url),
-        status=response.status,
-        redirects=tuple(redirects),
-        content_type=header("Content-Type"),
-        etag=header("ETag"),
-        last_modified=header("Last-Modified"),
-    )
-
-
-def _canonical(url: str) -> str:
-    try:
-        return canonical_url(url)
-    except ValueError:
-        return url
