@@ -256,8 +256,8 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
 def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
     """These items, near duplicates left out, the oldest first, at most `limit` of them.
 
-    The order in which a crawl meets pictures changes from run to run; their ids do not, so that a rerun with a limit
-    chooses the same ones.
+    A site may list its pictures in another order the next time; ids stay, so that a rerun with a limit chooses the
+    same ones.
     """
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = []

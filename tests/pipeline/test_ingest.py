@@ -496,9 +496,10 @@ def test_a_file_that_is_no_picture_is_told(shop: Workshop, tmp_path: Path) -> No
         ingest_file(tmp_path / "notes.txt", limits=ImageLimits(), **options)
     with pytest.raises(ImageRejected, match="at most 1000"):
         ingest_file(tmp_path / "long.png", limits=ImageLimits(max_bytes=1000), **options)
-    for missing in (tmp_path / "nothing.png", tmp_path):
-        with pytest.raises(NotFound, match="cannot be read"):
-            ingest_file(missing, limits=ImageLimits(), **options)
+    with pytest.raises(NotFound, match="cannot be read"):
+        ingest_file(tmp_path / "nothing.png", limits=ImageLimits(), **options)
+    with pytest.raises(NotFound, match="is not a file"):
+        ingest_file(tmp_path, limits=ImageLimits(), **options)
 
 
 def test_a_report_is_made_of_plain_values(shop: Workshop) -> None:
