@@ -103,7 +103,7 @@ class Funnel:
         """This funnel and what verification found."""
         dreams = [subject for subject in report.subjects if subject.startswith("d")]
         failed = {subject for subject in report.failed_subjects if subject.startswith("d")}
-        broken = tuple(f"{check.subject}: {check.name} does not hold" for check in report.checks if not check.ok)
+        broken = tuple(f"{check.subject}: {check.name}: not as recorded" for check in report.checks if not check.ok)
         return replace(
             self,
             verified=self.verified + len(dreams) - len(failed),

@@ -103,19 +103,20 @@ def verify(
             if not check.ok:
                 where = f" in {check.path}" if check.path else ""
                 console.print(
-                    f"{check.subject}: {check.name} does not hold{where}: "
+                    f"{check.subject}: {check.name}: not as recorded{where}: "
                     f"expected {check.expected or 'a value'}, found {check.found or 'nothing'}",
                     style="red",
                     markup=False,
                     soft_wrap=True,
                 )
             elif subject is not None:
-                console.print(f"{check.subject}: {check.name} holds {check.found}".rstrip(), markup=False)
+                console.print(f"{check.subject}: {check.name}: as recorded {check.found}".rstrip(), markup=False)
         count, bad = len(report.subjects), len(report.failed_subjects)
+        checked = f"{count} {'picture' if count == 1 else 'pictures'}, {len(report.checks)} checks"
         if bad:
-            console.print(f"{bad} of {count} pictures do not hold ({len(report.checks)} checks)", style="red")
+            console.print(f"{checked}: {bad} not as recorded", style="red")
         else:
-            console.print(f"{count} pictures hold: {len(report.checks)} checks, none failed", style="green")
+            console.print(f"{checked}: all as recorded", style="green")
     if not report.ok:
         raise typer.Exit(ExitCode.FAILED)
 
