@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Callable
 
@@ -36,11 +37,21 @@ def run_server(app: FastAPI, *, host: str, port: int, on_ready: Callable[[str], 
             lifespan="off",
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
+        # After the configuration, which sets uvicorn's loggers up anew.
+        logger = logging.getLogger("uvicorn.error")
+        logger.addFilter(_is_news)
         try:
             _Server(config, on_ready=on_ready, url=_url(listener)).run(sockets=[listener])
         except KeyboardInterrupt:
             # uvicorn has finished its requests and hands the signal on; ending is what was asked for.
             return
+        finally:
+            logger.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Everything but uvicorn's error that a browser kept its connection open after Ctrl-C, which they all do."""
+    return "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
 class _Server(uvicorn.Server):

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_it_serves_at_the_address_it_names_until_ctrl_c(tmp_path):
             assert "server" not in answer.headers
         # A browser that keeps its connection must not keep the server from ending.
         with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1].strip("/")))):
+            time.sleep(0.5)  # until the server has taken it
             server.send_signal(signal.SIGINT)
             out, err = server.communicate(timeout=30)
     finally:
