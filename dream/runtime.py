@@ -19,8 +19,9 @@ from dream.errors import DreamError
 def configure() -> None:
     """Settles TensorFlow for this process, once: deterministic operations, float32 throughout, GPU memory as needed.
 
-    Called by whatever needs TensorFlow here, before anything else does. The oneDNN kernels are off unless
-    TF_ENABLE_ONEDNN_OPTS says otherwise: TensorFlow's own choice depends on the processor, and with it the pixels.
+    Called by whatever needs TensorFlow here, before anything else does. The oneDNN kernels are on unless
+    TF_ENABLE_ONEDNN_OPTS says otherwise: TensorFlow's own choice depends on the processor, and with it the pixels;
+    for the small networks that dreams like, they are two to three times as fast.
 
     Raises:
         DreamError: Keras already runs on another backend than TensorFlow.
@@ -28,7 +29,7 @@ def configure() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" not in sys.modules:
         # TensorFlow reads these once, when it loads.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_messages_dropped():
         import keras

@@ -9,6 +9,7 @@ from dream.errors import UnknownName
 from dream.networks.cards import NetworkCard
 from dream.networks.efficientnet_lite0 import build_efficientnet_lite0
 from dream.networks.inception_v3 import build_inception_v3, canonical_names
+from dream.networks.keras_body import keras_network
 from dream.networks.network import Network
 from dream.networks.torch_file import read_torch_file
 
@@ -26,12 +27,12 @@ def build_network(card: NetworkCard, weights: Path) -> Network:
 
 
 def _efficientnet_lite0(card: NetworkCard, weights: Path) -> Network:
-    return Network(card, build_efficientnet_lite0(read_torch_file(weights.read_bytes())))
+    return keras_network(card, build_efficientnet_lite0(read_torch_file(weights.read_bytes())))
 
 
 def _inception_v3(card: NetworkCard, weights: Path) -> Network:
     model = build_inception_v3(weights)
-    return Network(card, model, canonical_names(model))
+    return keras_network(card, model, canonical_names(model))
 
 
 _BUILDERS: Mapping[str, Callable[[NetworkCard, Path], Network]] = {

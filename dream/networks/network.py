@@ -1,19 +1,44 @@
-"""Network: a frozen image network, its layers under names that stay the same, and its activations as a function."""
+"""Network: an image network ready to dream with, its layers under names that stay the same, and its activations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import tensorflow as tf
 
 from dream.errors import UnknownName
 from dream.networks.cards import NetworkCard
-from dream.networks.inventory import LayerInfo, computing_layers, inventory
+from dream.networks.inventory import LayerInfo
 
 Activations = Callable[[Any], dict[str, Any]]
+"""From pictures to the activations of some layers by name; pure, for use inside a TensorFlow graph."""
+
+
+class Body(Protocol):
+    """What computes: a network without its card."""
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that can be named, in the order the network computes them."""
+        ...
+
+    @property
+    def fold_difference(self) -> float | None:
+        """Largest difference so far between the compiled and the original forward pass, over the activation's RMS.
+
+        None where nothing was compiled yet, or compiling changes nothing.
+        """
+        ...
+
+    def function(self, names: Sequence[str], *, dtype: str = "float32") -> Activations:
+        """From scaled pictures, float32, shape (batch, height, width, 3), to float32 activations of these layers.
+
+        Nothing above the deepest of them is computed, and the weights are constants.
+        dtype: what the convolutions compute in: `float32`, `bfloat16` or `float16`.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +47,20 @@ class Network:
 
     Attributes:
         card: where it comes from and what it wants for input.
-        model: the Keras model; input already scaled as the card says. Its weights are never changed.
-        names: from Keras' layer names to the ones used here, where the two differ.
-        layers: every layer but the input, in the order the network computes them.
+        body: what computes; its weights are never changed.
     """
 
     card: NetworkCard
-    model: keras.Model
-    names: Mapping[str, str] = field(default_factory=dict)
-    layers: tuple[LayerInfo, ...] = field(init=False)
+    body: Body
+    _by_name: Mapping[str, LayerInfo] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple(inventory(self.model, self.names)))
+        object.__setattr__(self, "_by_name", {layer.name: layer for layer in self.body.layers})
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that an objective can name, in the order the network computes them."""
+        return self.body.layers
 
     def layer(self, name: str) -> LayerInfo:
         """The layer called `name`.
@@ -41,31 +68,28 @@ class Network:
         Raises:
             UnknownName: there is none; the nearest names are offered.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        known = [layer.name for layer in self.layers]
-        raise UnknownName("layer", name, known, where=f" in {self.card.name}")
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownName("layer", name, self._by_name, where=f" in {self.card.name}") from None
 
-    def activations(self, names: Iterable[str]) -> Activations:
+    def activations(self, names: Iterable[str], *, dtype: str = "float32") -> Activations:
         """A pure function from pictures to the activations of these layers, for use inside a TensorFlow graph.
 
-        It takes float32 pictures 0 to 1, shape (batch, height, width, 3), and gives a dict by layer name. The
-        weights are constants of it, batch statistics stay as trained, and layers that none of the named ones
-        needs are not computed.
+        It takes float32 pictures 0 to 1, RGB, shape (batch, height, width, 3), and gives a dict by layer name, in
+        float32. The weights are constants of it, batch statistics stay as trained, and layers that none of the
+        named ones needs are not computed.
+
+        Raises:
+            UnknownName: there is no such layer.
+            NetworkInvalid: the compiled network does not compute what the original one does.
         """
-        wanted = {self.layer(name).name for name in names}
-        outputs = {name: output for name, output in self._outputs() if name in wanted}
-        truncated = keras.Model(self.model.inputs[0], outputs, name=f"{self.card.name}_truncated")
-        trainable = [tf.constant(variable.numpy()) for variable in truncated.trainable_variables]
-        others = [tf.constant(variable.numpy()) for variable in truncated.non_trainable_variables]
-        scale, offset = self.card.input_scale, self.card.input_offset
+        wanted = tuple(dict.fromkeys(self.layer(name).name for name in names))
+        function = self.body.function(wanted, dtype=dtype)
+        reverse = self.card.channel_order == "BGR"
 
         def run(images: Any) -> dict[str, Any]:
-            values, _ = truncated.stateless_call(trainable, others, images * scale + offset, training=False)
-            return dict(values)
+            ordered = tf.reverse(images, axis=[-1]) if reverse else images
+            return function(ordered * self.card.input_scale + self.card.input_offset)
 
         return run
-
-    def _outputs(self) -> list[tuple[str, Any]]:
-        return [(self.names.get(layer.name, layer.name), layer.output) for layer in computing_layers(self.model)]

@@ -39,7 +39,7 @@ def tiny_network(weights: list[np.ndarray] | None = None) -> Any:
     configure()
     import keras
 
-    from dream.networks.network import Network
+    from dream.networks.keras_body import keras_network
 
     picture = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(6, 3, strides=2, padding="valid", name="first")(picture)
@@ -47,7 +47,7 @@ def tiny_network(weights: list[np.ndarray] | None = None) -> Any:
     x = keras.layers.Conv2D(4, 3, padding="valid", name="second")(x)
     model = keras.Model(picture, x)
     model.set_weights(weights or tiny_weights())
-    return Network(TINY_CARD, model)
+    return keras_network(TINY_CARD, model)
 
 
 def numpy_activations(image: np.ndarray, weights: list[np.ndarray]) -> dict[str, np.ndarray]:
