@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from typing import Any
 
 from dream.errors import RecipeError, UnknownName
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def mapping(what: str, value: object) -> Mapping[str, Any]:
@@ -75,6 +78,18 @@ def number(
         raise RecipeError(f"{where}{field} must be {most:g} or less, got {value!r}")
     # Adding 0.0 turns -0.0 into 0.0, which is equal and must have the same digest.
     object.__setattr__(owner, field, float(value) + 0.0)
+
+
+def finite_number(name: str, value: float) -> None:
+    """Sees that the value is a number and finite."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _finite(value):
+        raise RecipeError(f"{name} must be a number, got {value!r}")
+
+
+def picture_digest(name: str, value: object) -> None:
+    """Sees that the value is a SHA-256 in lower-case hex."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise RecipeError(f"{name} must be the SHA-256 of a picture's pixels, 64 hex digits, got {value!r}")
 
 
 def _finite(value: float) -> bool:

@@ -22,6 +22,10 @@ def apply_colors(dream: Pixels, source: Pixels, colors: Colors) -> Pixels:
             return _balanced(dream, source)
         case Colors.SOURCE:
             return source + _luma(dream - source)
+        case Colors.LIGHTNESS:
+            return dream + _luma(source - dream)
+        case Colors.HISTOGRAM:
+            return _matched(dream, source)
 
 
 def _balanced(dream: Pixels, source: Pixels) -> Pixels:
@@ -31,6 +35,19 @@ def _balanced(dream: Pixels, source: Pixels) -> Pixels:
     gain = np.sqrt(np.divide(wanted_spread, spread, out=np.ones_like(spread), where=spread > 0))
     balanced: Pixels = (dream - centre) * gain + wanted_centre
     return balanced
+
+
+def _matched(dream: Pixels, source: Pixels) -> Pixels:
+    """Every channel of every picture with exactly the values of the source's, in the order the dream has them."""
+    matched = np.empty_like(dream)
+    for index in range(dream.shape[0]):
+        for channel in range(dream.shape[3]):
+            # Stable, so that equal values are always told apart the same way.
+            order = np.argsort(dream[index, ..., channel], axis=None, kind="stable")
+            plane = np.empty(order.shape, dream.dtype)
+            plane[order] = np.sort(source[index, ..., channel], axis=None)
+            matched[index, ..., channel] = plane.reshape(dream.shape[1:3])
+    return matched
 
 
 def _luma(pixels: Pixels) -> Pixels:

@@ -8,7 +8,8 @@ DreamError
 ├── WeightsCorrupt        replace: a weights file does not have the digest on its card
 ├── NetworkInvalid        stop: a weights file has the right digest but not the content its network needs
 ├── DeadObjective         change the recipe: nothing in the picture moves the objective, so there is no gradient
-└── DreamDiverged         change the recipe: the ascent left the finite numbers
+├── DreamDiverged         change the recipe: the ascent left the finite numbers
+└── OutOfMemory           make it smaller: a batch or a picture does not fit into memory
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ class DeadObjective(DreamError):
 
 class DreamDiverged(DreamError):
     """The objective or the gradient stopped being a finite number."""
+
+
+class OutOfMemory(DreamError):
+    """A batch, or one picture at one size, does not fit into the memory of the device."""
 
 
 _MOST_NAMES_LISTED = 12

@@ -43,6 +43,32 @@ def root_mean_square(values: Any) -> Any:
     return largest * tf.sqrt(tf.reduce_mean(tf.square(scaled), axis=[1, 2, 3], keepdims=True))
 
 
+def blur(gradient: Any, sigma: Any, *, radius: int) -> Any:
+    """The mean of three Gaussian blurs, of half of sigma, sigma, and twice sigma.
+
+    gradient: float32, shape (batch, height, width, 3). sigma: pixels, a scalar tensor above 0.
+    radius: pixels, at which the kernels end.
+    At the edges only what lies within the picture is averaged, so that any size will do.
+    Source: the cascade of gordicaleksa's pytorch-deepdream.
+    """
+    places = tf.range(-radius, radius + 1, dtype=tf.float32)
+    inside = tf.ones_like(gradient[:1])
+    total = tf.zeros_like(gradient)
+    for factor in (0.5, 1.0, 2.0):
+        weights = tf.exp(-0.5 * tf.square(places / (sigma * factor)))
+        weights /= tf.reduce_sum(weights)
+        total += _convolve_lines(gradient, weights) / _convolve_lines(inside, weights)
+    return total / 3.0
+
+
+def _convolve_lines(images: Any, weights: Any) -> Any:
+    """Convolution by the weights down and across, with zeros beyond the edges."""
+    down = tf.tile(weights[:, None, None, None], [1, 1, 3, 1])
+    across = tf.tile(weights[None, :, None, None], [1, 1, 3, 1])
+    columns = tf.nn.depthwise_conv2d(images, down, [1, 1, 1, 1], "SAME")
+    return tf.nn.depthwise_conv2d(columns, across, [1, 1, 1, 1], "SAME")
+
+
 def split(images: Any, levels: int) -> list[Any]:
     """Laplacian pyramid: `levels` bands from fine to coarse, then what remains; `merge` gives the images back.
 

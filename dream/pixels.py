@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ def check_image(image: object) -> NDArray[np.uint8]:
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ImageUnusable(f"a picture must have shape (height, width, 3), got {image.shape}; decode it to RGB first")
     return image
+
+
+def pixel_digest(image: NDArray[np.uint8]) -> str:
+    """SHA-256 over `rgb8:{width}x{height}:` and the RGB bytes row by row, lower-case hex: what names a picture."""
+    height, width = image.shape[:2]
+    digest = hashlib.sha256(f"rgb8:{width}x{height}:".encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
 
 
 def to_float(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -16,12 +16,12 @@ from dream.recipes import (
     Clip,
     Colors,
     ExponentOctaves,
+    LayerTerm,
     Normalization,
     PlannedOctaves,
     Recipe,
     Reduction,
     Resampling,
-    Term,
     ValueRange,
 )
 
@@ -74,14 +74,15 @@ def _terms(
     *,
     reduction: Reduction = Reduction.MEAN_SQUARE,
     channels: tuple[int, ...] | None = None,
-) -> tuple[Term, ...]:
+) -> tuple[LayerTerm, ...]:
     weights = layers if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
     return tuple(
-        Term(layer=layer, channels=channels, reduction=reduction, weight=weight) for layer, weight in weights.items()
+        LayerTerm(layer=layer, channels=channels, reduction=reduction, weight=weight)
+        for layer, weight in weights.items()
     )
 
 
-def _own_look(objective: tuple[Term, ...], *, step_size: float, colors: Colors) -> Recipe:
+def _own_look(objective: tuple[LayerTerm, ...], *, step_size: float, colors: Colors) -> Recipe:
     """What the looks of this project share.
 
     Laplacian normalization keeps grain down and shapes large; detail given back between octaves keeps the subject;
@@ -102,7 +103,7 @@ def _own_look(objective: tuple[Term, ...], *, step_size: float, colors: Colors) 
     )
 
 
-def _paper(objective: tuple[Term, ...], *, exponents: tuple[int, ...], steps: int) -> Recipe:
+def _paper(objective: tuple[LayerTerm, ...], *, exponents: tuple[int, ...], steps: int) -> Recipe:
     """What the published recipes share: the gradient over its spread, steps of 0.01 on pixels from -1 to 1."""
     return Recipe(
         objective=objective,

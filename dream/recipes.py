@@ -13,31 +13,72 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from dream.checks import all_there, choice, integer, mapping, name_text, number, only_known, sequence
+from dream.checks import all_there, choice, integer, mapping, number, only_known, sequence
 from dream.errors import RecipeError, UnknownName
+from dream.regions import MaskPicture, Region, region_from_json, region_kind
+from dream.terms import (
+    ChannelPick,
+    ClassTerm,
+    GuideTerm,
+    LayerTerm,
+    NeuronTerm,
+    Objective,
+    Pick,
+    Reduction,
+    Term,
+    term_from_json,
+    term_to_json,
+)
 
-RECIPE_VERSION = 1
+__all__ = [
+    "ENGINE_VERSION",
+    "LARGEST_BLUR",
+    "RECIPE_VERSION",
+    "ChannelPick",
+    "ClassTerm",
+    "Clip",
+    "Colors",
+    "ExponentOctaves",
+    "GuideTerm",
+    "LayerTerm",
+    "NeuronTerm",
+    "Normalization",
+    "Objective",
+    "Octaves",
+    "Optimizer",
+    "Pick",
+    "PlannedOctaves",
+    "Recipe",
+    "Reduction",
+    "Resampling",
+    "Start",
+    "Term",
+    "ValueRange",
+]
 
-ENGINE_VERSION = 1
+RECIPE_VERSION = 2
+
+ENGINE_VERSION = 2
 """Goes up when the same picture, recipe and weights would give other pixels."""
 
 _MOST_STEPS = 10_000
 _MOST_OCTAVES = 32
 _LARGEST_SIDE = 65_536
 _LARGEST_SEED = 2**63 - 1
+_MOST_TERMS = 64
+# The strides of the networks are 32, and tiles that begin on another phase see another grid.
+_TILE_MULTIPLE = 32
+
+LARGEST_BLUR = 16.0
+"""Pixels; the kernels are as wide as this one needs."""
 
 
 class Start(StrEnum):
     """What the ascent begins from."""
 
     IMAGE = "image"
-
-
-class Reduction(StrEnum):
-    """How a layer's activation becomes one number."""
-
-    MEAN = "mean"
-    MEAN_SQUARE = "mean_square"
+    NOISE = "noise"
+    BLANK = "blank"
 
 
 class ValueRange(StrEnum):
@@ -53,6 +94,14 @@ class Normalization(StrEnum):
     STD = "std"
     MEAN_ABS = "mean_abs"
     LAPLACIAN = "laplacian"
+
+
+class Optimizer(StrEnum):
+    """How a direction becomes a step; what is remembered begins anew in each octave."""
+
+    STEP = "step"
+    MOMENTUM = "momentum"
+    ADAM = "adam"
 
 
 class Clip(StrEnum):
@@ -76,41 +125,14 @@ class Colors(StrEnum):
 
     `free` keeps them. `balanced` gives each channel the mean it had in the source, and a spread half way between the
     dream's and the source's. `source` keeps only the dream's lightness and takes the colours of the source.
+    `lightness` is the other way round. `histogram` gives each channel the values that it had in the source.
     """
 
     FREE = "free"
     BALANCED = "balanced"
     SOURCE = "source"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Term:
-    """One summand of the objective: the activation of a layer, reduced to a number, times a weight.
-
-    Attributes:
-        layer: a layer name as `dreamcrawl networks layers` lists them.
-        channels: indexes of the channels that count; None for all.
-        weight: may be negative, to climb away from a feature; never 0.
-    """
-
-    layer: str
-    channels: tuple[int, ...] | None = None
-    reduction: Reduction = Reduction.MEAN_SQUARE
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        name_text("objective.layer", self.layer)
-        if self.channels is not None:
-            channels = sequence("objective.channels", self.channels)
-            if not channels or len(set(channels)) != len(channels):
-                raise RecipeError("objective.channels must name each channel once, or be null for all of them")
-            for channel in channels:
-                integer("objective.channels", channel, least=0)
-            object.__setattr__(self, "channels", channels)
-        choice(self, "reduction", Reduction, where="objective.")
-        number(self, "weight", where="objective.")
-        if self.weight == 0:
-            raise RecipeError("objective.weight must not be 0; leave the term out instead")
+    LIGHTNESS = "lightness"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +196,14 @@ class Recipe:
         step_size: how far a step goes, on the scale `value_range`, where the gradient has unit spread.
         jitter: pixels; before each step the picture is rolled by at most so much each way, and back after it.
         reinject_detail: give back to each octave the detail that the smaller ones could not hold.
+        optimizer: how the normalized gradient becomes a step.
+        momentum: part of the last direction that stays in the next one; for the optimizer of that name.
+        blur: pixels, the width of the Gaussians that smooth the gradient before it is normalized; 0 for none.
+        total_variation: how strongly grain is smoothed away at each step, beside a gradient of unit spread; 0 for none.
+        mask: the part of the picture that may change; None for all of it.
         strength: 0 is the source, 1 the whole dream, a blend between.
+        tile_side: pixels; an octave of more than (2 * tile_side)^2 pixels is computed tile by tile.
+        tile_overlap: pixels that a tile sees of its neighbours.
         max_side: pixels; a larger picture is dreamt on at this size, and the change is enlarged onto it.
     """
 
@@ -194,14 +223,23 @@ class Recipe:
     seed: int = 0
     max_side: int | None = None
     start: Start = Start.IMAGE
+    optimizer: Optimizer = Optimizer.STEP
+    momentum: float = 0.9
+    blur: float = 0.0
+    total_variation: float = 0.0
+    mask: Region | None = None
+    tile_side: int = 1024
+    tile_overlap: int = 64
     version: int = RECIPE_VERSION
 
     def __post_init__(self) -> None:
         if self.version != RECIPE_VERSION:
-            raise RecipeError(f"recipe version {self.version!r} is not known here, expected {RECIPE_VERSION}; upgrade")
-        objective = tuple(self.objective)
-        if not objective or not all(isinstance(term, Term) for term in objective):
-            raise RecipeError("objective must hold at least one term, each with a layer")
+            raise RecipeError(
+                f"recipe version {self.version!r} is not known here, expected {RECIPE_VERSION}; upgrade dreamcrawl"
+            )
+        objective = self.objective.terms if isinstance(self.objective, Objective) else tuple(self.objective)
+        if not 1 <= len(objective) <= _MOST_TERMS or not all(isinstance(term, Term) for term in objective):
+            raise RecipeError(f"objective must hold 1 to {_MOST_TERMS} terms")
         object.__setattr__(self, "objective", objective)
         if not isinstance(self.octaves, ExponentOctaves | PlannedOctaves):
             raise RecipeError(f"octaves must be of kind {' or '.join(_OCTAVES)}")
@@ -214,6 +252,15 @@ class Recipe:
         integer("seed", self.seed, least=0, most=_LARGEST_SEED)
         number(self, "step_size", above=0.0, most=255.0)
         number(self, "strength", least=0.0, most=1.0)
+        number(self, "momentum", least=0.0, most=0.999)
+        number(self, "blur", least=0.0, most=LARGEST_BLUR)
+        number(self, "total_variation", least=0.0, most=10.0)
+        integer("tile_side", self.tile_side, least=_TILE_MULTIPLE, most=_LARGEST_SIDE)
+        if self.tile_side % _TILE_MULTIPLE:
+            raise RecipeError(f"tile_side must be a multiple of {_TILE_MULTIPLE}, got {self.tile_side}")
+        integer("tile_overlap", self.tile_overlap, least=0, most=self.tile_side)
+        if self.mask is not None and not isinstance(self.mask, Region):
+            raise RecipeError("mask must be a region: a box, an ellipse or a picture")
         if not isinstance(self.reinject_detail, bool):
             raise RecipeError(f"reinject_detail must be true or false, got {self.reinject_detail!r}")
         for name, enum in _CHOICES.items():
@@ -231,9 +278,19 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values, every field present; `Recipe.from_json` gives back an equal recipe."""
         kind = next(kind for kind, cls in _OCTAVES.items() if isinstance(self.octaves, cls))
-        data: dict[str, Any] = _plain(asdict(self))
+        data: dict[str, Any] = asdict(self)
+        data["objective"] = [term_to_json(term) for term in self.objective]
         data["octaves"] = {"kind": kind, **data["octaves"]}
-        return data
+        if self.mask is not None:
+            data["mask"] = {"kind": region_kind(self.mask), **data["mask"]}
+        return _plain(data)
+
+    def picture_digests(self) -> tuple[str, ...]:
+        """The pixel SHA-256 of every other picture that this recipe needs: guides and masks."""
+        regions = [self.mask, *(term.region for term in self.objective if isinstance(term, LayerTerm))]
+        masks = [region.picture for region in regions if isinstance(region, MaskPicture)]
+        guides = [term.picture for term in self.objective if isinstance(term, GuideTerm)]
+        return tuple(dict.fromkeys([*guides, *masks]))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
@@ -248,7 +305,12 @@ class Recipe:
         terms = values["objective"]
         if not isinstance(terms, Sequence) or isinstance(terms, str):
             raise RecipeError(f"objective must be a list of terms, got {terms!r}")
-        values["objective"] = tuple(_term(term) for term in terms)
+        values["objective"] = tuple(term_from_json(term) for term in terms)
+        if values.get("mask") is not None:
+            values["mask"] = region_from_json(values["mask"], what="mask")
+        # Version 1 had the same fields, and fewer of them.
+        if values.get("version") == 1:
+            values["version"] = RECIPE_VERSION
         values["octaves"] = _octaves(values["octaves"])
         return cls(**values)
 
@@ -267,18 +329,9 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
     "normalization": Normalization,
     "resampling": Resampling,
     "clip": Clip,
+    "optimizer": Optimizer,
     "colors": Colors,
 }
-
-
-def _term(data: object) -> Term:
-    values = dict(mapping("a term of the objective", data))
-    only_known("field of an objective's term", values, Term)
-    all_there("a term of the objective", values, ("layer",))
-    channels = values.get("channels")
-    if channels is not None:
-        values["channels"] = sequence("objective.channels", channels)
-    return Term(**values)
 
 
 def _octaves(data: object) -> Octaves:

@@ -10,16 +10,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dream.streams import SHIFT_STREAM, random_words
+
 
 def draw_shifts(seed: int, steps: Sequence[int], jitter: int) -> tuple[NDArray[np.int32], ...]:
     """A table of shifts for each octave: int32, shape (steps, 2), down and right, each -jitter to jitter pixels.
 
-    Drawn on the host by PCG64, whose stream NumPy keeps the same across machines and versions; random operations
-    of TensorFlow may change between versions.
+    The octaves follow one another in one stream.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    # One stream for all octaves, as raw 64-bit words: NumPy promises the words, not what integers() makes of them.
-    return tuple(_shifts(generator.bit_generator.random_raw(2 * count), jitter) for count in steps)
+    words = random_words(seed, SHIFT_STREAM, 2 * sum(steps))
+    return tuple(_shifts(block, jitter) for block in np.split(words, 2 * np.cumsum(steps[:-1], dtype=np.int64)))
 
 
 def _shifts(words: NDArray[np.uint64], jitter: int) -> NDArray[np.int32]:

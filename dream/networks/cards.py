@@ -27,6 +27,7 @@ class NetworkCard:
         weights_url: address of the file; None where an installed package carries it.
         weights_package: import name of that package, None where the file is fetched.
         smallest_side: pixels; below this a side is too short for the network to see anything.
+        classifier: name of the layer of class scores, before the softmax; None where there is none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class NetworkCard:
     input_offset: float
     channel_order: str = "RGB"
     smallest_side: int
+    classifier: str | None = None
 
 
 EFFICIENTNET_LITE0 = NetworkCard(
@@ -56,6 +58,7 @@ EFFICIENTNET_LITE0 = NetworkCard(
     input_scale=255 / 128,
     input_offset=-127 / 128,
     smallest_side=32,
+    classifier="logits",
 )
 
 INCEPTION_V3 = NetworkCard(

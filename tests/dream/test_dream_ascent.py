@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dream.ascent import compile_ascent
 from dream.errors import DeadObjective, DreamDiverged, RecipeError, UnknownName
-from dream.recipes import Normalization, Reduction, Term
+from dream.recipes import LayerTerm, Normalization, Reduction
 from tests.support.tiny_network import noise_image, numpy_activations, tiny_network, tiny_weights
 
 STILL = np.zeros((1, 2), np.int32)
@@ -38,12 +38,12 @@ def direction(network: Any, picture: np.ndarray, *objective: Term, shift: np.nda
 
 
 OBJECTIVES: dict[str, tuple[Term, ...]] = {
-    "mean of a layer": (Term(layer="second", reduction="mean"),),
-    "mean of squares": (Term(layer="first_relu", reduction="mean_square"),),
-    "one channel": (Term(layer="first", channels=(3,), reduction="mean"),),
+    "mean of a layer": (LayerTerm(layer="second", reduction="mean"),),
+    "mean of squares": (LayerTerm(layer="first_relu", reduction="mean_square"),),
+    "one channel": (LayerTerm(layer="first", channels=(3,), reduction="mean"),),
     "weighted sum": (
-        Term(layer="first", channels=(0, 2), reduction="mean_square", weight=0.3),
-        Term(layer="second", channels=(1,), reduction="mean", weight=-2.0),
+        LayerTerm(layer="first", channels=(0, 2), reduction="mean_square", weight=0.3),
+        LayerTerm(layer="second", channels=(1,), reduction="mean", weight=-2.0),
     ),
 }
 
@@ -128,12 +128,12 @@ def test_a_picture_climbs_the_same_way_beside_others(tiny: Any):
 
 
 def test_one_compiled_function_serves_every_size(tiny: Any):
-    climber = ascent(tiny, Term(layer="second", channels=(0, 3)))
+    climber = ascent(tiny, LayerTerm(layer="second", channels=(0, 3)))
     for size in ((16, 20), (33, 9), (50, 64)):
         climber.climb(image(*size), np.zeros((3, 2), np.int32), step_size=0.01, on_steps=nothing)
 
     assert climber.climb_steps.experimental_get_tracing_count() == 1
-    assert ascent(tiny, Term(layer="second", channels=(0, 3))) is climber
+    assert ascent(tiny, LayerTerm(layer="second", channels=(0, 3))) is climber
 
 
 def test_how_the_steps_are_cut_up_does_not_change_a_bit(tiny: Any, monkeypatch: pytest.MonkeyPatch):
@@ -156,7 +156,7 @@ def test_an_objective_that_nothing_moves_is_reported_and_no_picture_comes_back()
     dead = tiny_network(weights)
 
     with pytest.raises(DeadObjective, match="first_relu"):
-        ascent(dead, Term(layer="first_relu")).climb(
+        ascent(dead, LayerTerm(layer="first_relu")).climb(
             image(), np.zeros((5, 2), np.int32), step_size=0.01, on_steps=nothing
         )
 
@@ -167,14 +167,14 @@ def test_numbers_that_are_not_finite_are_reported(tiny: Any, poison: float):
     picture[0, 3, 3, 0] = poison
 
     with pytest.raises(DreamDiverged, match="step 1"):
-        ascent(tiny, Term(layer="second")).climb(picture, STILL, step_size=0.01, on_steps=nothing)
+        ascent(tiny, LayerTerm(layer="second")).climb(picture, STILL, step_size=0.01, on_steps=nothing)
 
 
 def test_layers_and_channels_that_do_not_exist_are_refused_before_any_work(tiny: Any):
     with pytest.raises(UnknownName) as caught:
-        ascent(tiny, Term(layer="first_rely"))
+        ascent(tiny, LayerTerm(layer="first_rely"))
     with pytest.raises(RecipeError, match="channels 0 to 3"):
-        ascent(tiny, Term(layer="second", channels=(4,)))
+        ascent(tiny, LayerTerm(layer="second", channels=(4,)))
 
     assert caught.value.nearest[0] == "first_relu"
 

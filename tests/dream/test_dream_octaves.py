@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dream.octaves import Size, plan_octaves
-from dream.recipes import ExponentOctaves, Octaves, PlannedOctaves, Recipe, Term
+from dream.recipes import ExponentOctaves, LayerTerm, Octaves, PlannedOctaves, Recipe
 
-OBJECTIVE = (Term(layer="any"),)
+OBJECTIVE = (LayerTerm(layer="any"),)
 
 
 def recipe(octaves: Octaves, *, steps: int = 10, final_steps: int | None = None, max_side: int | None = None) -> Recipe:

@@ -14,18 +14,18 @@ from dream.recipes import (
     Clip,
     Colors,
     ExponentOctaves,
+    LayerTerm,
     Normalization,
     PlannedOctaves,
     Recipe,
     Reduction,
     Resampling,
-    Term,
     ValueRange,
 )
 
 floats = st.floats(1e-6, 100, allow_nan=False)
 terms = st.builds(
-    Term,
+    LayerTerm,
     layer=st.text("abcmixed_0123456789é", min_size=1, max_size=12),
     channels=st.none() | st.lists(st.integers(0, 2000), min_size=1, max_size=5, unique=True).map(tuple),
     reduction=st.sampled_from(Reduction),
@@ -64,7 +64,7 @@ recipes = st.builds(
 
 def a_recipe(**changes: Any) -> Recipe:
     values: dict[str, Any] = {
-        "objective": (Term(layer="mixed3"), Term(layer="mixed5", channels=(1, 2), weight=2)),
+        "objective": (LayerTerm(layer="mixed3"), LayerTerm(layer="mixed5", channels=(1, 2), weight=2)),
         "octaves": ExponentOctaves(),
         "steps": 10,
         "step_size": 0.01,
@@ -100,7 +100,7 @@ def test_key_order_and_number_spelling_do_not_change_the_digest():
 
 
 OTHER_VALUES: dict[str, Any] = {
-    "objective": (Term(layer="mixed3"),),
+    "objective": (LayerTerm(layer="mixed3"),),
     "octaves": ExponentOctaves(scale=1.4),
     "steps": 11,
     "step_size": 0.02,
@@ -124,7 +124,7 @@ def test_each_field_changes_the_digest(field: str):
 
 
 def test_the_order_of_the_terms_is_part_of_the_recipe_and_weights_of_any_kind_of_number_are_one():
-    assert a_recipe(objective=(Term(layer="a", weight=2),)) == a_recipe(objective=(Term(layer="a", weight=2.0),))
+    assert a_recipe(objective=(LayerTerm(layer="a", weight=2),)) == a_recipe(objective=(LayerTerm(layer="a", weight=2.0),))
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_value_that_cannot_be_is_refused_in_words(changes: dict[str, Any], wor
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Term(layer=""),
-        lambda: Term(layer="a", weight=0),
-        lambda: Term(layer="a", channels=()),
-        lambda: Term(layer="a", channels=(1, 1)),
-        lambda: Term(layer="a", channels=(-1,)),
-        lambda: Term(layer="a", channels="12"),  # type: ignore[arg-type]  # what is refused
+        lambda: LayerTerm(layer=""),
+        lambda: LayerTerm(layer="a", weight=0),
+        lambda: LayerTerm(layer="a", channels=()),
+        lambda: LayerTerm(layer="a", channels=(1, 1)),
+        lambda: LayerTerm(layer="a", channels=(-1,)),
+        lambda: LayerTerm(layer="a", channels="12"),  # type: ignore[arg-type]  # what is refused
         lambda: ExponentOctaves(scale=1.0),
         lambda: ExponentOctaves(exponents=()),
         lambda: PlannedOctaves(smallest_side=4, scale=1.4),

@@ -10,7 +10,7 @@ from dream.errors import DeadObjective, ImageUnusable, UnknownName
 from dream.networks.cards import NETWORKS
 from dream.octaves import Size, plan_octaves
 from dream.presets import preset, preset_names
-from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, PlannedOctaves, Recipe, Term
+from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, LayerTerm, PlannedOctaves, Recipe
 from dream.render import render
 from tests.support.tiny_network import noise_image, tiny_network, tiny_weights
 
@@ -22,7 +22,7 @@ def tiny() -> Any:
 
 def recipe(**changes: Any) -> Recipe:
     values: dict[str, Any] = {
-        "objective": (Term(layer="second"),),
+        "objective": (LayerTerm(layer="second"),),
         "octaves": ExponentOctaves(scale=1.5, exponents=(-1, 0, 1)),
         "steps": 4,
         "step_size": 0.02,
@@ -84,7 +84,7 @@ def test_the_same_call_gives_the_same_bytes(tiny: Any):
         {"strength": 0.5},
         {"max_side": 40},
         {"octaves": PlannedOctaves(smallest_side=16, scale=1.5)},
-        {"objective": (Term(layer="first"),)},
+        {"objective": (LayerTerm(layer="first"),)},
     ],
     ids=str,
 )
@@ -223,7 +223,7 @@ def test_what_cannot_be_dreamt_on_is_refused_before_any_work(tiny: Any):
     with pytest.raises(ImageUnusable):
         render([noise_image(40, 56), np.zeros((4, 4), np.uint8)], recipe(), tiny, on_progress=told.append)
     with pytest.raises(UnknownName, match="mixed3"):
-        render([noise_image(40, 56)], recipe(objective=(Term(layer="mixed3"),)), tiny, on_progress=told.append)
+        render([noise_image(40, 56)], recipe(objective=(LayerTerm(layer="mixed3"),)), tiny, on_progress=told.append)
 
     assert told == []
 
@@ -237,7 +237,7 @@ def test_a_dead_objective_is_an_error_and_never_a_black_picture():
     weights[1] = np.full(6, -1000, np.float32)
 
     with pytest.raises(DeadObjective):
-        render([noise_image(40, 56)], recipe(objective=(Term(layer="first_relu"),)), tiny_network(weights))
+        render([noise_image(40, 56)], recipe(objective=(LayerTerm(layer="first_relu"),)), tiny_network(weights))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -246,7 +246,7 @@ def test_the_objective_rises_in_every_octave_of_every_look(tiny: Any, name: str,
     look = preset(name, network)
     layers = ["first", "first_relu", "second"]
     objective = tuple(
-        Term(layer=layers[index % 3], channels=term.channels and (1,), reduction=term.reduction, weight=term.weight)
+        LayerTerm(layer=layers[index % 3], channels=term.channels and (1,), reduction=term.reduction, weight=term.weight)
         for index, term in enumerate(look.objective)
     )
 

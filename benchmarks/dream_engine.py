@@ -1,0 +1,412 @@
+"""Our dream engine against the loops that people copy, at one recipe, on photographs of mixed sizes.
+
+    python benchmarks/dream_engine.py [--photos 8] [--steps 8] [--rounds 3] [--json] [--growth]
+
+Every contender is a process of its own with its own settings, and the pictures go round: one for this, the same for
+the next. The network is InceptionV3 up to mixed5 with random weights, which decide neither time nor comparability.
+
+- eager:         a GradientTape in plain Python (how the paper's experiments ran)
+- keras:         the Keras example: a compiled step, called from Python, retraced for every size
+- tutorial:      the TensorFlow tutorial: a compiled loop over pictures of any size, TensorFlow's own settings
+- tutorial+onednn: the same with the oneDNN kernels switched on by hand
+- torch:         a plain PyTorch loop with channels-last, where torch is installed
+- ours:          dream.batches, profile exact
+- ours fast:     dream.batches, profile fast
+
+Before anything is timed, one step's gradient of ours is held against a tape on the Keras model (cosine), and after it
+the final objectives. Seconds are those of the step loop and what surrounds it, without loading the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOS = ROOT / "crawler" / "sample_site" / "photos"
+STEP_SIZE = 0.01
+# Mixed as a catalog is: mostly one camera's shape, some tall, some odd.
+SIDES = (320, 256, 400, 320, 288, 352, 320, 256)
+
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "eager": {},
+    "keras": {},
+    "tutorial": {},
+    "tutorial+onednn": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+    "torch": {},
+    "ours": {},
+    "ours fast": {},
+}
+
+
+def main() -> None:
+    """Run the contenders side by side and print what they took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="names of contenders, with commas")
+    parser.add_argument("--growth", action="store_true", help="also: growth over picture size and number of pictures")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        serve(arguments.worker)
+        return
+    names = arguments.only.split(",") if arguments.only else list(ENVIRONMENTS)
+    report = compare(names, photos=arguments.photos, steps=arguments.steps, rounds=arguments.rounds)
+    if arguments.growth:
+        report["growth"] = growth(steps=arguments.steps)
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+    else:
+        show(report)
+
+
+def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[str, Any]:
+    """Every contender on every picture, in turn."""
+    workers = {name: Worker(name) for name in names}
+    try:
+        ready = {name: worker.ask({"do": "start", "photos": photos}) for name, worker in workers.items()}
+        workers = {name: worker for name, worker in workers.items() if ready[name].get("ready")}
+        rate, samples = [], {name: [] for name in workers}
+        first: dict[str, float] = {name: ready[name]["first_picture_seconds"] for name in workers}
+        check = workers["ours"].ask({"do": "check"}) if "ours" in workers else {}
+        for _ in range(rounds):
+            for name, worker in workers.items():
+                rate.append(matrix_product_rate())
+                samples[name].append(worker.ask({"do": "run", "steps": steps}))
+        operations = ready["ours"]["operations_per_step"] if "ours" in workers else None
+        return {
+            "photos": photos,
+            "steps": steps,
+            "rounds": rounds,
+            "cpus": os.cpu_count(),
+            "matrix_product_gflops": statistics.median(rate),
+            "gradient_cosine": check.get("cosine"),
+            "operations_per_step": operations,
+            "contenders": {name: summary(samples[name], first[name], photos) for name in workers},
+            "left_out": {name: answer["why"] for name, answer in ready.items() if not answer.get("ready")},
+        }
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def summary(samples: list[dict[str, Any]], first: float, photos: int) -> dict[str, Any]:
+    """The medians of one contender's rounds."""
+    return {
+        "seconds_per_picture": statistics.median(sample["wall"] for sample in samples) / photos,
+        "cpu_seconds_per_picture": statistics.median(sample["cpu"] for sample in samples) / photos,
+        "objectives": samples[-1]["objectives"],
+        "first_picture_seconds": first,
+        "peak_mib": max(sample["peak_mib"] for sample in samples),
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report for people."""
+    gemm = report["matrix_product_gflops"]
+    per_picture = (report["operations_per_step"] or 0) * report["steps"] / report["photos"]
+    print(
+        f"{report['photos']} photographs of mixed sizes, {report['steps']} steps each, {report['cpus']} processors, "
+        f"InceptionV3 to mixed3 and mixed5, median of {report['rounds']} rounds"
+    )
+    print(f"float32 matrix product in the same run: {gemm:.0f} GFLOP/s")
+    if report["gradient_cosine"] is not None:
+        print(f"one step's gradient, ours against a tape on the Keras model: cosine {report['gradient_cosine']:.7f}")
+    ours = report["contenders"].get("ours")
+    print(
+        f"{'':16}{'s/picture':>10}{'CPU s/pict.':>12}{'GFLOP/s':>9}{'of matmul':>10}{'peak MiB':>10}{'first s':>9}  CPU, ours = 1"
+    )
+    for name, row in report["contenders"].items():
+        gflops = per_picture / row["seconds_per_picture"] / 1e9
+        ratio = row["cpu_seconds_per_picture"] / ours["cpu_seconds_per_picture"] if ours else float("nan")
+        fast = report["contenders"].get("ours fast")
+        over_fast = (
+            f", fast = 1: {row['cpu_seconds_per_picture'] / fast['cpu_seconds_per_picture']:.2f}" if fast else ""
+        )
+        print(
+            f"{name:16}{row['seconds_per_picture']:10.3f}{row['cpu_seconds_per_picture']:12.3f}{gflops:9.1f}"
+            f"{gflops / gemm:10.0%}{row['peak_mib']:10.0f}{row['first_picture_seconds']:9.1f}  {ratio:.2f}{over_fast}"
+        )
+    if ours:
+        reference = np.array(ours["objectives"])
+        for name, row in report["contenders"].items():
+            off = np.abs(np.array(row["objectives"]) / reference - 1).max()
+            print(f"final objective, {name} against ours: at most {off:.2%} apart")
+    for name, why in report["left_out"].items():
+        print(f"{name}: left out, {why}")
+    for line in report.get("growth", {}).get("lines", []):
+        print(line)
+
+
+def matrix_product_rate(side: int = 1536) -> float:
+    """GFLOP/s of a float32 matrix product by NumPy's BLAS, on all processors: the best of a few."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    a, b = (generator.random((side, side), dtype=np.float32) for _ in range(2))
+    best = float("inf")
+    for _ in range(4):
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return float(2 * side**3 / best / 1e9)
+
+
+def growth(*, steps: int) -> dict[str, Any]:
+    """How cost grows with pixels and with pictures: exponents of a power law, which is 1 where it is linear."""
+    worker = Worker("ours")
+    try:
+        worker.ask({"do": "start", "photos": 1})
+        sizes = [(192, 256), (384, 512), (768, 1024), (1536, 2048)]
+        by_size = [worker.ask({"do": "size", "size": size, "steps": max(2, steps // 2)})["cpu"] for size in sizes]
+        counts = [2, 4, 8, 16]
+        by_count = [worker.ask({"do": "count", "count": count, "steps": steps})["cpu"] for count in counts]
+    finally:
+        worker.close()
+    pixels = [height * width for height, width in sizes]
+    size_exponent = exponent(pixels, by_size)
+    count_exponent = exponent(counts, by_count)
+    return {
+        "size_exponent": size_exponent,
+        "count_exponent": count_exponent,
+        "lines": [
+            *(
+                f"{w}x{h}: {cpu:.2f} CPU s, {cpu / (h * w) * 1e6:.2f} per megapixel"
+                for (h, w), cpu in zip(sizes, by_size, strict=True)
+            ),
+            f"growth over pixels: exponent {size_exponent:.3f}",
+            *(
+                f"{count} pictures: {cpu:.2f} CPU s, {cpu / count:.2f} each"
+                for count, cpu in zip(counts, by_count, strict=True)
+            ),
+            f"growth over pictures: exponent {count_exponent:.3f}",
+        ],
+    }
+
+
+def exponent(sizes: list[int], costs: list[float]) -> float:
+    """The slope of log cost over log size, by least squares."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+class Worker:
+    """A contender in a process of its own; asked and answering in lines of JSON."""
+
+    def __init__(self, name: str) -> None:
+        settings = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), "--worker", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if not os.environ.get("BENCH_DEBUG") else None,
+            text=True,
+            cwd=ROOT,
+            env=settings
+            | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
+            | ENVIRONMENTS[name],
+        )
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """One question, one answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise RuntimeError(f"a contender ended with {self._process.wait()}; BENCH_DEBUG=1 shows why")
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait()
+
+
+def serve(name: str) -> None:
+    """The contender `name`, answering until its input ends."""
+    contender: Any = None
+    for line in sys.stdin:
+        question = json.loads(line)
+        if question["do"] == "start":
+            contender, answer = start(name, question["photos"])
+        else:
+            answer = contender.check() if question["do"] == "check" else work(contender, question)
+        print(json.dumps(answer), flush=True)
+
+
+def start(name: str, photos: int) -> tuple[Any, dict[str, Any]]:
+    """The contender, ready, and what it says about that."""
+    try:
+        contender = Ours(name, photos) if name.startswith("ours") else Peer(name, photos)
+    except ImportError as error:
+        return None, {"ready": False, "why": str(error)}
+    return contender, {"ready": True, **contender.first()}
+
+
+def work(contender: Any, question: dict[str, Any]) -> dict[str, Any]:
+    """A timed run over the contender's pictures, or over one of another size, or over many alike."""
+    pictures = contender.pictures
+    if question["do"] == "size":
+        pictures = [enlarged(pictures[0], question["size"])]
+        contender.run(pictures, 1)
+    elif question["do"] == "count":
+        pictures = pictures[:1] * question["count"]
+    return timed(lambda: contender.run(pictures, question["steps"]))
+
+
+def timed(run: Any) -> dict[str, Any]:
+    """Wall and CPU seconds of a run, what it gave, and the most memory the process ever had."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    objectives = run()
+    return {
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "objectives": objectives,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def photographs(count: int) -> list[np.ndarray]:
+    """uint8 pictures, the first ones by name, at mixed sizes."""
+    from PIL import Image
+
+    files = sorted(path for path in PHOTOS.iterdir() if path.suffix in {".webp", ".jpg", ".png"})
+    pictures = []
+    for index in range(count):
+        with Image.open(files[index % len(files)]) as image:
+            picture = image.convert("RGB")
+            side = SIDES[index % len(SIDES)]
+            factor = side / max(picture.size)
+            size = (round(picture.width * factor), round(picture.height * factor))
+            pictures.append(np.asarray(picture.resize(size, Image.Resampling.LANCZOS)))
+    return pictures
+
+
+def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture at another (height, width)."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+class Peer:
+    """One of the published loops."""
+
+    def __init__(self, name: str, photos: int) -> None:
+        import peers
+
+        started = time.perf_counter()
+        self.pictures = photographs(photos)
+        if name == "torch":
+            self._climb = peers.torch_loop()
+        else:
+            make = {"eager": peers.eager, "keras": peers.keras_example}.get(name, peers.tutorial)
+            self._climb = make(peers.inception())
+        self._started = started
+
+    def first(self) -> dict[str, Any]:
+        """Seconds from nothing to the first picture, loading included."""
+        self.run(self.pictures[:1], 1)
+        seconds = time.perf_counter() - self._started
+        self.run(self.pictures, 1)  # traces of every size, where a contender makes some
+        return {"first_picture_seconds": seconds}
+
+    def run(self, pictures: list[np.ndarray], steps: int) -> list[float]:
+        """The final objective of each picture."""
+        return [self._climb(picture.astype(np.float32) / 127.5 - 1, steps, STEP_SIZE)[1] for picture in pictures]
+
+
+class Ours:
+    """Our engine, through the door that the pipeline uses."""
+
+    def __init__(self, name: str, photos: int) -> None:
+        self._started = time.perf_counter()
+        from dream.runtime import configure
+
+        configure()
+        import peers
+
+        from dream.networks.cards import network_card
+        from dream.networks.inception_v3 import canonical_names
+        from dream.networks.keras_body import keras_network
+
+        self.pictures = photographs(photos)
+        self._profile = "fast" if name.endswith("fast") else "exact"
+        self._model = peers.inception()
+        self._network = keras_network(network_card("inception_v3"), self._model, canonical_names(self._model))
+        self._peers = peers
+
+    def first(self) -> dict[str, Any]:
+        """Seconds from nothing to the first picture, loading and compiling included."""
+        self.run(self.pictures[:1], 1)
+        seconds = time.perf_counter() - self._started
+        self.run(self.pictures, 1)
+        per_pixel = max(self._network.layer(name).macs_per_pixel for name in self._peers.LAYERS)
+        pixels = sum(picture.shape[0] * picture.shape[1] for picture in self.pictures)
+        # A multiplication and an addition, forward; as much again for the gradient with respect to the input.
+        return {"first_picture_seconds": seconds, "operations_per_step": 4.0 * per_pixel * pixels}
+
+    def check(self) -> dict[str, Any]:
+        """The cosine between one step of ours, undone, and the gradient of a tape on the Keras model."""
+        from dream.ascent import compile_ascent
+
+        picture = self.pictures[0].astype(np.float32)[None] / 255
+        recipe = self._recipe(1).with_changes(clip="end")
+        climb = compile_ascent(self._network, recipe, recipe.objective).climb(picture, np.zeros((1, 2), np.int32))
+        step = (climb.images.numpy() - picture)[0].astype(np.float64)
+        expected = self._peers.gradient(self._model, picture[0] * 2 - 1).astype(np.float64)
+        return {"cosine": float(np.sum(step * expected) / np.linalg.norm(step) / np.linalg.norm(expected))}
+
+    def run(self, pictures: list[np.ndarray], steps: int) -> list[float]:
+        """The final objective of each picture."""
+        from dream.batches import Request, render_all
+
+        requests = [
+            Request(str(index), (picture.shape[0], picture.shape[1]), lambda picture=picture: picture)
+            for index, picture in enumerate(pictures)
+        ]
+        found: dict[str, np.ndarray] = {}
+        for outcome in render_all(requests, self._recipe(steps), self._network, profile=self._profile):
+            if outcome.error is not None:
+                raise outcome.error
+            found[outcome.key] = outcome.image
+        return [self._objective(found[request.key]) for request in requests]
+
+    def _objective(self, picture: np.ndarray) -> float:
+        import keras
+        import tensorflow as tf
+
+        if not hasattr(self, "_truncated"):
+            self._truncated: keras.Model = self._peers.truncated(self._model)
+        pixels = tf.constant(picture.astype(np.float32) / 127.5 - 1)[None]
+        return float(tf.add_n([tf.reduce_mean(value) for value in self._truncated(pixels, training=False)]))
+
+    def _recipe(self, steps: int) -> Any:
+        from dream.recipes import Clip, ExponentOctaves, Normalization, Recipe, Reduction, ValueRange
+        from dream.terms import LayerTerm
+
+        return Recipe(
+            objective=tuple(LayerTerm(layer=name, reduction=Reduction.MEAN) for name in self._peers.LAYERS),
+            octaves=ExponentOctaves(scale=1.3, exponents=(0,)),
+            steps=steps,
+            step_size=STEP_SIZE,
+            value_range=ValueRange.SYMMETRIC,
+            normalization=Normalization.STD,
+            clip=Clip.STEP,
+        )
+
+
+if __name__ == "__main__":
+    main()

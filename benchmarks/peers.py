@@ -1,0 +1,184 @@
+"""The loops that people copy for DeepDream, written here for the comparison: one recipe, four ways to run it.
+
+Each climbs the sum of the means of some layers by steps of the gradient over its standard deviation, pixels clipped
+to their range, on one picture at its own size. None of them is code of ours in other words: the point is to do what
+the published examples do, the way they do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Picture = np.ndarray
+"""float32, shape (height, width, 3), -1 to 1, as InceptionV3 takes it."""
+
+Climb = Callable[[Picture, int, float], tuple[Picture, float]]
+"""(picture, steps, step size on -1 to 1) -> the picture after them, and the objective on it."""
+
+LAYERS = ("mixed3", "mixed5")
+
+
+def inception(seed: int = 11) -> Any:
+    """InceptionV3 without its classifier with random weights, and batch statistics as its activations have them.
+
+    Times do not depend on what the weights are, and gradients are as comparable as with trained ones. The statistics
+    are set so that every layer's output has unit spread, as in a trained network: otherwise all would fade to zero.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = keras.applications.InceptionV3(include_top=False, weights=None)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            beta, mean, variance = layer.get_weights()
+            # Glorot's initial kernels halve the energy at a ReLU; a variance of a half gives it back.
+            layer.set_weights([generator.normal(0, 0.2, beta.shape), mean, np.full_like(variance, 0.5)])
+    return model
+
+
+def truncated(model: Any) -> Any:
+    """The model up to the layers that are climbed."""
+    import keras
+
+    return keras.Model(model.input, [model.get_layer(name).output for name in LAYERS])
+
+
+def _tape_step(model: Any, pixels: Any, step_size: Any) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        activations = model(pixels[None], training=False)
+        loss = tf.add_n([tf.reduce_mean(activation) for activation in activations])
+    gradient = tape.gradient(loss, pixels)
+    gradient /= tf.math.reduce_std(gradient) + 1e-8
+    return tf.clip_by_value(pixels + gradient * step_size, -1.0, 1.0), loss
+
+
+def _objective(model: Any, pixels: Any) -> float:
+    import tensorflow as tf
+
+    return float(tf.add_n([tf.reduce_mean(activation) for activation in model(pixels[None], training=False)]))
+
+
+def tutorial(model: Any) -> Climb:
+    """As the TensorFlow tutorial: the steps in one tf.function over pictures of any size."""
+    import tensorflow as tf
+
+    network = truncated(model)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, 3], tf.float32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        ]
+    )
+    def loop(pixels: Any, steps: Any, step_size: Any) -> Any:
+        for _ in tf.range(steps):
+            pixels, _ = _tape_step(network, pixels, step_size)
+        return pixels
+
+    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+        pixels = loop(tf.constant(picture), tf.constant(steps), tf.constant(step_size, tf.float32))
+        return pixels.numpy(), _objective(network, pixels)
+
+    return climb
+
+
+def keras_example(model: Any) -> Climb:
+    """As the Keras example: one step in a tf.function, called from Python, the loss looked at after each."""
+    import tensorflow as tf
+
+    network = truncated(model)
+
+    @tf.function
+    def step(pixels: Any, step_size: Any) -> Any:
+        return _tape_step(network, pixels, step_size)
+
+    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+        pixels = tf.constant(picture)
+        for _ in range(steps):
+            pixels, loss = step(pixels, tf.constant(step_size, tf.float32))
+            float(loss)
+        return pixels.numpy(), _objective(network, pixels)
+
+    return climb
+
+
+def eager(model: Any) -> Climb:
+    """As the paper's experiments: a tape in plain Python, nothing compiled."""
+    import tensorflow as tf
+
+    network = truncated(model)
+
+    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+        pixels = tf.constant(picture)
+        for _ in range(steps):
+            pixels, _ = _tape_step(network, pixels, step_size)
+        return pixels.numpy(), _objective(network, pixels)
+
+    return climb
+
+
+def gradient(model: Any, picture: Picture) -> Picture:
+    """The gradient of the objective at the picture by a plain tape on the Keras model: what all are held against."""
+    import tensorflow as tf
+
+    network = truncated(model)
+    pixels = tf.constant(picture)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        loss = tf.add_n([tf.reduce_mean(value) for value in network(pixels[None], training=False)])
+    found: Picture = tape.gradient(loss, pixels).numpy()
+    return found
+
+
+def torch_loop() -> Climb:
+    """A plain PyTorch loop with channels-last on torchvision's InceptionV3, cut after Mixed_6b.
+
+    Raises:
+        ImportError: torch or torchvision is not installed.
+    """
+    import torch
+    import torchvision
+
+    network = torchvision.models.inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
+    network = network.eval().to(memory_format=torch.channels_last)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    # The names that torchvision has for the layers up to mixed5, in order; mixed3 is Mixed_6a.
+    order = [
+        "Conv2d_1a_3x3",
+        "Conv2d_2a_3x3",
+        "Conv2d_2b_3x3",
+        "maxpool1",
+        "Conv2d_3b_1x1",
+        "Conv2d_4a_3x3",
+        "maxpool2",
+    ]
+    order += ["Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c"]
+
+    def loss_of(pixels: Any) -> Any:
+        total, x = 0.0, pixels
+        for name in order:
+            x = getattr(network, name)(x)
+            if name in {"Mixed_6a", "Mixed_6c"}:
+                total = total + x.mean()
+        return total
+
+    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+        pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()).to(memory_format=torch.channels_last)
+        for _ in range(steps):
+            pixels.requires_grad_(True)
+            (gradient,) = torch.autograd.grad(loss_of(pixels), pixels)
+            with torch.no_grad():
+                pixels = (pixels + step_size * gradient / (gradient.std() + 1e-8)).clamp(-1, 1)
+        with torch.no_grad():
+            return pixels[0].permute(1, 2, 0).numpy(), float(loss_of(pixels))
+
+    return climb
