@@ -65,14 +65,12 @@ class Climb:
         """Shape (batch,): pictures in which no step found any gradient, so that they did not change."""
         if not len(self.slopes):
             return np.zeros(self.slopes.shape[1], np.bool_)
-        dead: NDArray[np.bool_] = ~self.slopes.any(axis=0)
-        return dead
+        return np.asarray(~self.slopes.any(axis=0))
 
     @property
     def finite(self) -> NDArray[np.bool_]:
         """Shape (batch,): pictures whose objective and gradient stayed finite numbers."""
-        finite: NDArray[np.bool_] = np.isfinite(self.values).all(axis=0) & np.isfinite(self.slopes).all(axis=0)
-        return finite
+        return np.asarray(np.isfinite(self.values).all(axis=0) & np.isfinite(self.slopes).all(axis=0))
 
 
 @dataclass(frozen=True)
@@ -254,7 +252,10 @@ def _compiled(
         specs,
         tf.TensorSpec([None, None, None, 1], tf.float32),
     ]
-    return tf.function(climb_steps, input_signature=signature, autograph=False, jit_compile=variant.jit or None)
+    compiled: Callable[..., Any] = tf.function(
+        climb_steps, input_signature=signature, autograph=False, jit_compile=variant.jit or None
+    )
+    return compiled
 
 
 @contextlib.contextmanager

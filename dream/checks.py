@@ -80,7 +80,7 @@ def number(
     object.__setattr__(owner, field, float(value) + 0.0)
 
 
-def finite_number(name: str, value: float) -> None:
+def finite_number(name: str, value: object) -> None:
     """Sees that the value is a number and finite."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not _finite(value):
         raise RecipeError(f"{name} must be a number, got {value!r}")

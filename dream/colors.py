@@ -23,7 +23,7 @@ def apply_colors(dream: Pixels, source: Pixels, colors: Colors) -> Pixels:
         case Colors.SOURCE:
             return source + _luma(dream - source)
         case Colors.LIGHTNESS:
-            return dream + _luma(source - dream)
+            return _relit(dream, source)
         case Colors.HISTOGRAM:
             return _matched(dream, source)
 
@@ -37,15 +37,34 @@ def _balanced(dream: Pixels, source: Pixels) -> Pixels:
     return balanced
 
 
+def _relit(dream: Pixels, source: Pixels) -> Pixels:
+    """The source's luma with the dream's colours, paler where both together would leave the range."""
+    light = _luma(source)
+    colour = dream - _luma(dream)
+    # The larger the colour's reach up or down, the less of it fits between the luma and the end of the range.
+    up, down = colour.max(axis=-1, keepdims=True), -colour.min(axis=-1, keepdims=True)
+    share = np.minimum(_fitting(1 - light, up), _fitting(light, down))
+    relit: Pixels = light + share * colour
+    return relit
+
+
+def _fitting(room: Pixels, reach: Pixels) -> Pixels:
+    """The largest factor, 1 at most, with which the reach fits into the room."""
+    fitting: Pixels = np.divide(room, reach, out=np.ones_like(room), where=reach > room)
+    return fitting
+
+
 def _matched(dream: Pixels, source: Pixels) -> Pixels:
     """Every channel of every picture with exactly the values of the source's, in the order the dream has them."""
     matched = np.empty_like(dream)
     for index in range(dream.shape[0]):
         for channel in range(dream.shape[3]):
-            # Stable, so that equal values are always told apart the same way.
-            order = np.argsort(dream[index, ..., channel], axis=None, kind="stable")
-            plane = np.empty(order.shape, dream.dtype)
-            plane[order] = np.sort(source[index, ..., channel], axis=None)
+            wanted = source[index, ..., channel].ravel()
+            # Of pixels equal in the dream, as those at the end of the range are, the source's lighter ones stay
+            # lighter; what is equal in both keeps its place, so that the order is always the same.
+            order = np.lexsort((wanted, dream[index, ..., channel].ravel()))
+            plane = np.empty_like(wanted)
+            plane[order] = np.sort(wanted)
             matched[index, ..., channel] = plane.reshape(dream.shape[1:3])
     return matched
 

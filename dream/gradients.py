@@ -1,4 +1,4 @@
-"""Gradient normalization, for each picture of a batch on its own. Works inside a TensorFlow graph."""
+"""What is done to a gradient, for each picture of a batch on its own. Works inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from dream.recipes import Normalization
 # Source: lap_normalize in the TensorFlow 1 DeepDream tutorial, which splits into four bands and a remainder.
 LAPLACIAN_LEVELS = 4
 
+# Source: gordicaleksa's pytorch-deepdream averages blurs of half, once and twice a width.
+_CASCADE = (0.5, 1.0, 2.0)
+_SMALLEST_SIGMA = 1e-3
+
 _BINOMIAL = np.array([1, 4, 6, 4, 1], dtype=np.float32)
 
 
@@ -22,6 +26,8 @@ def normalize(gradient: Any, normalization: Normalization) -> Any:
     `std` divides by the standard deviation, `mean_abs` by the mean absolute value. `laplacian` gives every band of
     a Laplacian pyramid the same energy before it divides by the standard deviation: broad shapes gain over grain.
     """
+    # With the largest magnitude at 1 no square is lost in float32, however small the gradient.
+    gradient = _over(gradient, tf.reduce_max(tf.abs(gradient), axis=[1, 2, 3], keepdims=True))
     match normalization:
         case Normalization.STD:
             return _over(gradient, tf.math.reduce_std(gradient, axis=[1, 2, 3], keepdims=True))
@@ -46,27 +52,29 @@ def root_mean_square(values: Any) -> Any:
 def blur(gradient: Any, sigma: Any, *, radius: int) -> Any:
     """The mean of three Gaussian blurs, of half of sigma, sigma, and twice sigma.
 
-    gradient: float32, shape (batch, height, width, 3). sigma: pixels, a scalar tensor above 0.
-    radius: pixels, at which the kernels end.
-    At the edges only what lies within the picture is averaged, so that any size will do.
-    Source: the cascade of gordicaleksa's pytorch-deepdream.
+    gradient: float32, shape (batch, height, width, 3). sigma: pixels, a scalar tensor; 0 leaves the gradient as it is.
+    radius: pixels, where the kernels end; three times the widest blur's sigma is all of it.
+    Beyond the edges the gradient goes on mirrored, over and over if need be, so that any size will do.
     """
-    places = tf.range(-radius, radius + 1, dtype=tf.float32)
-    inside = tf.ones_like(gradient[:1])
-    total = tf.zeros_like(gradient)
-    for factor in (0.5, 1.0, 2.0):
-        weights = tf.exp(-0.5 * tf.square(places / (sigma * factor)))
-        weights /= tf.reduce_sum(weights)
-        total += _convolve_lines(gradient, weights) / _convolve_lines(inside, weights)
-    return total / 3.0
+    places = tf.range(-radius, radius + 1, dtype=tf.float32)[:, None]
+    widths = tf.maximum(sigma, _SMALLEST_SIGMA) * tf.constant(_CASCADE, tf.float32)
+    weights = tf.exp(-0.5 * tf.square(places / widths))
+    weights /= tf.reduce_sum(weights, axis=0)
+    batch, height, width = tf.unstack(tf.shape(gradient)[:3])
+    mirrored = tf.gather(gradient, _mirrored_indexes(height, radius), axis=1)
+    mirrored = tf.gather(mirrored, _mirrored_indexes(width, radius), axis=2)
+    # Colours are blurred apart. The three blurs are channels between the two passes, and the second adds them up.
+    planes = tf.reshape(tf.transpose(mirrored, [0, 3, 1, 2]), [3 * batch, height + 2 * radius, width + 2 * radius, 1])
+    down = tf.nn.conv2d(planes, weights[:, None, None, :], strides=1, padding="VALID")
+    across = tf.nn.conv2d(down, weights[None, :, :, None] / len(_CASCADE), strides=1, padding="VALID")
+    return tf.transpose(tf.reshape(across, [batch, 3, height, width]), [0, 2, 3, 1])
 
 
-def _convolve_lines(images: Any, weights: Any) -> Any:
-    """Convolution by the weights down and across, with zeros beyond the edges."""
-    down = tf.tile(weights[:, None, None, None], [1, 1, 3, 1])
-    across = tf.tile(weights[None, :, None, None], [1, 1, 3, 1])
-    columns = tf.nn.depthwise_conv2d(images, down, [1, 1, 1, 1], "SAME")
-    return tf.nn.depthwise_conv2d(columns, across, [1, 1, 1, 1], "SAME")
+def _mirrored_indexes(length: Any, margin: int) -> Any:
+    """Indexes from -margin to length + margin, thrown back at both ends; the end itself is not repeated."""
+    period = tf.maximum(2 * (length - 1), 1)
+    indexes = tf.math.floormod(tf.range(-margin, length + margin), period)
+    return tf.minimum(indexes, period - indexes)
 
 
 def split(images: Any, levels: int) -> list[Any]:

@@ -102,7 +102,7 @@ def resolve(objective: Objective, network: Network, *, seed: int) -> Objective:
     The channels are those with the smallest of as many raw PCG64 words as the layer has channels.
     """
     words = iter(_word_blocks(seed, [_channel_count(term, network) for term in objective]))
-    resolved = []
+    resolved: list[Term] = []
     for term, block in zip(objective, words, strict=True):
         if isinstance(term, LayerTerm) and isinstance(term.channels, ChannelPick) and term.channels.pick is Pick.RANDOM:
             drawn = np.argsort(block, kind="stable")[: term.channels.count]
@@ -309,7 +309,8 @@ def _guide_cells(seen: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     while seen.shape[0] * seen.shape[1] > _MOST_GUIDE_CELLS:
         even = seen[: seen.shape[0] // 2 * 2, : seen.shape[1] // 2 * 2]
-        seen = (even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]) / 4
+        pairs = even[0::2] + even[1::2]
+        seen = np.asarray((pairs[:, 0::2] + pairs[:, 1::2]) / 4, np.float32)
     cells = seen.reshape(1, -1, seen.shape[-1])
     spread = float(np.sqrt(np.mean(np.square(cells, dtype=np.float64)) * cells.shape[-1])) or 1.0
     normalized: NDArray[np.float32] = (cells / spread).astype(np.float32)

@@ -237,7 +237,8 @@ class Recipe:
             raise RecipeError(
                 f"recipe version {self.version!r} is not known here, expected {RECIPE_VERSION}; upgrade dreamcrawl"
             )
-        objective = self.objective.terms if isinstance(self.objective, Objective) else tuple(self.objective)
+        given: object = self.objective
+        objective = given.terms if isinstance(given, Objective) else tuple(self.objective)
         if not 1 <= len(objective) <= _MOST_TERMS or not all(isinstance(term, Term) for term in objective):
             raise RecipeError(f"objective must hold 1 to {_MOST_TERMS} terms")
         object.__setattr__(self, "objective", objective)

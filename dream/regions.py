@@ -106,8 +106,9 @@ def mask_plane(region: Region, height: int, width: int, pictures: Pictures) -> N
         case MaskPicture(picture=digest):
             if digest not in pictures:
                 raise RecipeError(f"the recipe has a mask picture {digest}, which was not given; give the file")
-            plane = (pictures[digest].astype(np.float32) / np.float32(255)) @ _LUMA
-            return np.clip(stretch(plane, height, width), 0.0, 1.0)[..., None]
+            plane = np.asarray(pictures[digest] @ _LUMA / 255, np.float32)
+            light: NDArray[np.float32] = np.clip(stretch(plane, height, width), 0.0, 1.0)[..., None]
+            return light
 
 
 def _box(box: Box, height: int, width: int) -> NDArray[np.float32]:
@@ -120,7 +121,8 @@ def _box(box: Box, height: int, width: int) -> NDArray[np.float32]:
 
 def _overlap(start: float, end: float, count: int) -> NDArray[Any]:
     edges = np.arange(count + 1, dtype=np.float64)
-    return np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0.0, 1.0)
+    inside: NDArray[Any] = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0.0, 1.0)
+    return inside
 
 
 def _ellipse(ellipse: Ellipse, height: int, width: int) -> NDArray[np.float32]:

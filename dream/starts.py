@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.recipes import Start
-from dream.streams import NOISE_STREAM, random_words
+from dream.streams import NOISE_STREAM, generator
 
 # Source: the random picture of the paper's course and of the TensorFlow 1 tutorial: uniform from 100 to 101 of 255.
 _NOISE_BASE = 100.0
@@ -24,7 +24,14 @@ def first_image(start: Start, source: NDArray[np.float32], seed: int) -> NDArray
         case Start.BLANK:
             return np.full_like(source, _BLANK)
         case Start.NOISE:
-            words = random_words(seed, NOISE_STREAM, source.size)
-            fractions = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-            noise: NDArray[np.float32] = ((fractions + _NOISE_BASE) / 255).astype(np.float32).reshape(source.shape)
-            return noise
+            return _noise(source.shape, seed)
+
+
+def _noise(shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+    words = generator(seed, NOISE_STREAM)
+    noise = np.empty(shape, np.float32)
+    # Row by row: a word is eight bytes, and pictures may be large.
+    for row in noise.reshape(-1, *shape[2:]):
+        fractions = (words.random_raw(row.size) >> np.uint64(11)) * 2.0**-53
+        row[...] = ((fractions + _NOISE_BASE) / 255).reshape(row.shape)
+    return noise

@@ -16,7 +16,15 @@ TILE_STREAM = 3
 
 
 def random_words(seed: int, stream: int, count: int) -> NDArray[np.uint64]:
-    """`count` words of 64 bits: PCG64 of the seed, jumped ahead once for each stream before this one."""
-    generator = np.random.PCG64(seed)
-    words: NDArray[np.uint64] = (generator.jumped(stream) if stream else generator).random_raw(count)
+    """The first `count` words of a stream."""
+    words: NDArray[np.uint64] = generator(seed, stream).random_raw(count)
     return words
+
+
+def generator(seed: int, stream: int) -> np.random.PCG64:
+    """PCG64 of the seed, jumped ahead once for each stream before this one.
+
+    A jump is more than 2^127 words long, so no two streams of a seed ever meet.
+    """
+    first = np.random.PCG64(seed)
+    return first.jumped(stream) if stream else first

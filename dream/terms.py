@@ -166,11 +166,9 @@ class Objective:
         object.__setattr__(self, "terms", tuple(self.terms))
 
     def __add__(self, other: Objective) -> Objective:
-        return Objective((*self.terms, *other.terms)) if isinstance(other, Objective) else NotImplemented
+        return Objective((*self.terms, *other.terms))
 
     def __mul__(self, factor: float) -> Objective:
-        if not isinstance(factor, int | float) or isinstance(factor, bool):
-            return NotImplemented
         finite_number("the factor of an objective", factor)
         return Objective(tuple(replace(term, weight=term.weight * factor) for term in self.terms))
 
@@ -180,7 +178,7 @@ class Objective:
         return self * -1.0
 
     def __sub__(self, other: Objective) -> Objective:
-        return self + -other if isinstance(other, Objective) else NotImplemented
+        return self + -other
 
 
 def layer(name: str, **fields: Any) -> Objective:

@@ -19,7 +19,8 @@ def draw_shifts(seed: int, steps: Sequence[int], jitter: int) -> tuple[NDArray[n
     The octaves follow one another in one stream.
     """
     words = random_words(seed, SHIFT_STREAM, 2 * sum(steps))
-    return tuple(_shifts(block, jitter) for block in np.split(words, 2 * np.cumsum(steps[:-1], dtype=np.int64)))
+    ends = 2 * np.cumsum(steps, dtype=np.int64)
+    return tuple(_shifts(words[end - 2 * count : end], jitter) for count, end in zip(steps, ends, strict=True))
 
 
 def _shifts(words: NDArray[np.uint64], jitter: int) -> NDArray[np.int32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,8 @@ class LayerInfo:
         stride: pixels of its input from one output to the next.
         padding: `same`, `valid`, or empty where the layer has no window.
         total_stride: pixels of the picture from one output to the next; None where all places are pooled.
+        macs_per_pixel: multiplications per pixel of a large picture that it takes to compute this layer, those of
+            all the layers it needs included.
         receptive_field: side of the square of the picture that one output sees, in pixels; None likewise.
     """
 
@@ -37,6 +40,7 @@ class LayerInfo:
     total_stride: int | None
     receptive_field: int | None
     parameters: int
+    macs_per_pixel: float = 0.0
 
 
 class _View(NamedTuple):
@@ -64,14 +68,18 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
     s spreads its outputs to j * s pixels; where branches meet, the widest counts.
     """
     seen: dict[str, _View | None] = {}
+    own: dict[str, float] = {}
+    needed: dict[str, frozenset[str]] = {}
     for layer in model.layers:
         if _is_input(layer):
-            seen[layer.name] = _View(1, 1, 1)
+            seen[layer.name], needed[layer.name] = _View(1, 1, 1), frozenset()
             continue
         shape = tuple(layer.output.shape)
         kernel, stride, padding = _window(layer)
         view = _view([seen[parent] for parent in _parents(layer)], kernel, stride) if len(shape) == 4 else None
         seen[layer.name] = view
+        own[layer.name] = _macs_per_pixel(layer, view)
+        needed[layer.name] = frozenset({layer.name}).union(*(needed[parent] for parent in _parents(layer)))
         yield LayerInfo(
             name=names.get(layer.name, layer.name),
             kind=type(layer).__name__,
@@ -83,6 +91,7 @@ def inventory(model: keras.Model, names: Mapping[str, str]) -> Iterable[LayerInf
             receptive_field=max(view.height, view.width) if view else None,
             total_stride=view.spacing if view else None,
             parameters=int(layer.count_params()),
+            macs_per_pixel=sum(own[name] for name in sorted(needed[layer.name])),
         )
 
 
@@ -96,6 +105,17 @@ def _window(layer: Any) -> tuple[tuple[int, int] | None, int, str]:
     if kernel is None:
         return None, 1, ""
     return (int(kernel[0]), int(kernel[1])), int(layer.strides[0]), str(layer.padding)
+
+
+def _macs_per_pixel(layer: Any, view: _View | None) -> float:
+    """Multiplications of a convolution per pixel of the picture: those of one output over the pixels it stands for.
+
+    A layer without places is computed once, which on a large picture is nothing.
+    """
+    if view is None or not type(layer).__name__.endswith("Conv2D"):
+        return 0.0
+    weights = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) == 4)
+    return float(weights) / view.spacing**2
 
 
 def _view(inputs: list[_View | None], kernel: tuple[int, int] | None, stride: int) -> _View | None:
