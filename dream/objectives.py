@@ -16,19 +16,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dream.errors import RecipeError
+from dream.features import channel_shares, guide_cells, look_at, picked_channels
 from dream.networks.network import Network
-from dream.pixels import resize, to_float
-from dream.recipes import Resampling
+from dream.pixels import to_float
 from dream.regions import Pictures, mask_plane
 from dream.streams import CHANNEL_STREAM, random_words
-from dream.terms import ChannelPick, ClassTerm, GuideTerm, LayerTerm, Match, Measure, NeuronTerm, Pick, Reduction, Term
+from dream.term_values import class_values, guide_values, layer_values, neuron_values
+from dream.terms import ChannelPick, ClassTerm, GuideTerm, LayerTerm, Match, NeuronTerm, Pick, Term
 
 Objective = tuple[Term, ...]
 Inputs = Mapping[str, Any]
-
-# Which channels are strong in a picture, and what a guide shows, is plain at this size already.
-_LOOK_SIDE = 384
-_MOST_GUIDE_CELLS = 1024
 
 
 def check_objective(objective: Objective, network: Network) -> None:
@@ -60,14 +57,17 @@ def _check_class(term: ClassTerm, network: Network) -> None:
 
 
 def _check_channels(term: LayerTerm | NeuronTerm | GuideTerm, count: int, network: str) -> None:
-    if isinstance(term, NeuronTerm):
-        largest = term.channel
-    elif isinstance(term, LayerTerm) and isinstance(term.channels, tuple):
-        largest = max(term.channels)
-    elif isinstance(term, LayerTerm) and isinstance(term.channels, ChannelPick):
-        largest = term.channels.count - 1
-    else:
-        return
+    match term:
+        case LayerTerm(channels=ChannelPick(count=wanted)):
+            if wanted > count:
+                raise RecipeError(f"layer {term.layer!r} of {network} has {count} channels, {wanted} cannot be picked")
+            return
+        case LayerTerm(channels=tuple() as channels):
+            largest = max(channels)
+        case NeuronTerm(channel=channel):
+            largest = channel
+        case _:
+            return
     if largest >= count:
         raise RecipeError(
             f"layer {term.layer!r} of {network} has channels 0 to {count - 1}, the objective asks for {largest}"
@@ -136,7 +136,7 @@ def input_specs(objective: Objective, network: Network) -> dict[str, tf.TensorSp
             case NeuronTerm():
                 specs[f"{index}/place"] = plane
             case GuideTerm(match=Match.DOT):
-                specs[f"{index}/guide"] = tf.TensorSpec([None, None, channels], tf.float32)
+                specs[f"{index}/guide"] = tf.TensorSpec([1, None, channels], tf.float32)
             case GuideTerm():
                 specs[f"{index}/channels"] = tf.TensorSpec([None, channels], tf.float32)
     return specs
@@ -147,7 +147,9 @@ def picture_inputs(
 ) -> dict[str, NDArray[np.float32]]:
     """The inputs that stay the same through all octaves.
 
-    sources: float32 0 to 1, shape (batch, height, width, 3). pictures: must hold the guides.
+    sources: float32 0 to 1, shape (batch, height, width, 3). pictures: must hold the guides, and masks of regions.
+
+    Sources and guides are looked at with their longest side at `dream.features.LOOK_SIDE` pixels at most.
 
     Raises:
         RecipeError: a guide picture is not given.
@@ -155,30 +157,43 @@ def picture_inputs(
     inputs: dict[str, NDArray[np.float32]] = {}
     for index, term in enumerate(objective):
         if isinstance(term, LayerTerm) and isinstance(term.channels, ChannelPick):
-            rows = [_ranked(term, term.channels, _seen(network, term.layer, source[None])) for source in sources]
-            inputs[f"{index}/channels"] = np.stack(rows)
+            # One by one: the choice must not depend on the company, and memory is short for large layers.
+            looks = (look_at(network, term.layer, source[None]) for source in sources)
+            inputs[f"{index}/channels"] = np.stack(
+                [picked_channels(term, term.channels, look, pictures) for look in looks]
+            )
         elif isinstance(term, GuideTerm):
             if term.picture not in pictures:
                 raise RecipeError(f"the recipe has a guide picture {term.picture}, which was not given; give the file")
-            seen = _seen(network, term.layer, to_float(pictures[term.picture]))
-            name = "guide" if term.match is Match.DOT else "channels"
-            inputs[f"{index}/{name}"] = _guide_cells(seen) if term.match is Match.DOT else _guide_channels(seen)
+            look = look_at(network, term.layer, to_float(pictures[term.picture]))
+            if term.match is Match.DOT:
+                inputs[f"{index}/guide"] = guide_cells(look)
+            else:
+                inputs[f"{index}/channels"] = channel_shares(look)
     return inputs
 
 
 def plane_inputs(objective: Objective, height: int, width: int, pictures: Pictures) -> dict[str, NDArray[np.float32]]:
-    """The inputs that are planes, for an octave of this size in pixels: shape (1, height, width, 1).
+    """The inputs that are planes, for an octave of this size in pixels: float32, shape (1, height, width, 1), mean 1.
 
     Raises:
-        RecipeError: a mask picture is not given.
+        RecipeError: a mask picture is not given, or a region holds nothing of the picture.
     """
     planes: dict[str, NDArray[np.float32]] = {}
     for index, term in enumerate(objective):
         if isinstance(term, LayerTerm) and term.region is not None:
-            planes[f"{index}/region"] = mask_plane(term.region, height, width, pictures)[None]
+            plane = mask_plane(term.region, height, width, pictures)
+            mean = float(plane.mean(dtype=np.float64))
+            if mean == 0.0:
+                raise RecipeError(
+                    f"the region of layer {term.layer!r} holds nothing of a picture of {width} x {height} pixels; "
+                    "make it larger, or a mask picture lighter"
+                )
+            planes[f"{index}/region"] = np.asarray(plane / mean, np.float32)[None]
         elif isinstance(term, NeuronTerm):
             plane = np.zeros((1, height, width, 1), np.float32)
-            plane[0, min(int(term.row * height), height - 1), min(int(term.column * width), width - 1)] = 1.0
+            row, column = min(int(term.row * height), height - 1), min(int(term.column * width), width - 1)
+            plane[0, row, column] = height * width
             planes[f"{index}/place"] = plane
     return planes
 
@@ -208,118 +223,13 @@ def objective_values(
         own = {name.partition("/")[2]: value for name, value in inputs.items() if name.startswith(f"{index}/")}
         match term:
             case LayerTerm():
-                value = _layer_values(term, activations[term.layer], own)
+                value = layer_values(term, activations[term.layer], own)
             case NeuronTerm():
-                value = _neuron_values(term, activations[term.layer], own["place"])
+                value = neuron_values(term, activations[term.layer], own)
             case ClassTerm():
                 assert classifier is not None  # check_objective saw to it
-                value = _class_values(term, activations[classifier])
+                value = class_values(term, activations[classifier])
             case GuideTerm():
-                value = _guide_values(term, activations[term.layer], own)
+                value = guide_values(term, activations[term.layer], own)
         values.append(term.weight * value)
     return tf.add_n(values)
-
-
-def _layer_values(term: LayerTerm, activation: Any, own: Inputs) -> Any:
-    if term.border:
-        activation = activation[:, term.border : -term.border, term.border : -term.border]
-    if term.reduction is Reduction.MEAN_SQUARE:
-        activation = tf.square(activation)
-    places = list(range(1, activation.shape.rank - 1))
-    if term.region is not None:
-        weights = _on_map(own["region"], activation, term.border)
-        by_channel = tf.math.divide_no_nan(tf.reduce_sum(activation * weights, places), tf.reduce_sum(weights, places))
-    elif term.channels is None:
-        return tf.reduce_mean(activation, axis=list(range(1, activation.shape.rank)))
-    else:
-        by_channel = tf.reduce_mean(activation, axis=places) if places else activation
-    if isinstance(term.channels, tuple):
-        # By weights and not tf.gather, whose gradient is a scatter.
-        chosen = np.zeros(activation.shape[-1], np.float32)
-        chosen[list(term.channels)] = 1.0 / len(term.channels)
-        return tf.reduce_sum(by_channel * tf.constant(chosen), axis=-1)
-    if term.channels is not None:
-        return tf.reduce_sum(by_channel * own["channels"], axis=-1)
-    return tf.reduce_mean(by_channel, axis=-1)
-
-
-def _on_map(plane: Any, activation: Any, border: int) -> Any:
-    """A plane of the picture's size, each cell of the layer's map the mean of what it covers."""
-    size = tf.shape(activation)[1:3] + 2 * border
-    weights = tf.stop_gradient(tf.image.resize(plane, size, method="area"))
-    return weights[:, border:-border, border:-border] if border else weights
-
-
-def _neuron_values(term: NeuronTerm, activation: Any, place: Any) -> Any:
-    """The channel at the cell where the one marked pixel of the plane has been rolled to."""
-    size, cells = tf.shape(place)[1:3], tf.shape(activation)[1:3]
-    at = tf.argmax(tf.reshape(place[0], [-1]), output_type=tf.int32)
-    row, column = at // size[1] * cells[0] // size[0], at % size[1] * cells[1] // size[1]
-    spot = tf.one_hot(row, cells[0])[:, None] * tf.one_hot(column, cells[1])[None, :]
-    # A tile in which the pixel does not lie has nothing to climb.
-    spot *= tf.reduce_max(place)
-    channel = activation[..., term.channel]
-    return tf.reduce_sum(channel * spot, axis=[1, 2])
-
-
-def _class_values(term: ClassTerm, scores: Any) -> Any:
-    values = tf.nn.softmax(scores) if term.measure is Measure.PROBABILITY else scores
-    return values[:, term.index]
-
-
-def _guide_values(term: GuideTerm, activation: Any, own: Inputs) -> Any:
-    if term.match is Match.CHANNELS:
-        return tf.reduce_sum(tf.reduce_mean(activation, axis=[1, 2]) * own["channels"], axis=-1)
-    shape = tf.shape(activation)
-    cells = tf.reshape(activation, [shape[0], shape[1] * shape[2], activation.shape[-1]])
-    likeness = tf.linalg.matmul(cells, own["guide"], transpose_b=True)
-    return tf.reduce_mean(tf.reduce_max(likeness, axis=-1), axis=-1)
-
-
-def _seen(network: Network, layer: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The activation of a layer on one picture, made smaller if need be: shape (height, width, channels)."""
-    height, width = images.shape[1:3]
-    factor = min(1.0, _LOOK_SIDE / max(height, width))
-    floor = network.card.smallest_side
-    size = max(floor, round(height * factor)), max(floor, round(width * factor))
-    seen: NDArray[np.float32] = _activation(network, layer)(resize(images, size, Resampling.BILINEAR)).numpy()[0]
-    return seen[None, None] if seen.ndim == 1 else seen
-
-
-def _activation(network: Network, layer: str) -> Any:
-    function = network.activations([layer])
-    signature = [tf.TensorSpec([1, None, None, 3], tf.float32)]
-    return tf.function(lambda images: function(images)[layer], input_signature=signature, autograph=False)
-
-
-def _ranked(term: LayerTerm, pick: ChannelPick, seen: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights of the channels, shape (channels,): those picked share 1, the rest have 0; of equals, the first."""
-    means = np.mean(np.square(seen) if term.reduction is Reduction.MEAN_SQUARE else seen, axis=(0, 1), dtype=np.float64)
-    order = np.argsort(means if pick.pick is Pick.WEAKEST else -means, kind="stable")
-    weights = np.zeros(means.shape, np.float32)
-    weights[order[: pick.count]] = 1.0 / pick.count
-    return weights
-
-
-def _guide_cells(seen: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The guide's features place by place, shape (1, places, channels), with a mean square of 1 / channels.
-
-    So that the likeness of equal features is about 1, whatever the layer. At most `_MOST_GUIDE_CELLS` places:
-    beyond, neighbours are averaged.
-    """
-    while seen.shape[0] * seen.shape[1] > _MOST_GUIDE_CELLS:
-        even = seen[: seen.shape[0] // 2 * 2, : seen.shape[1] // 2 * 2]
-        pairs = even[0::2] + even[1::2]
-        seen = np.asarray((pairs[:, 0::2] + pairs[:, 1::2]) / 4, np.float32)
-    cells = seen.reshape(1, -1, seen.shape[-1])
-    spread = float(np.sqrt(np.mean(np.square(cells, dtype=np.float64)) * cells.shape[-1])) or 1.0
-    normalized: NDArray[np.float32] = (cells / spread).astype(np.float32)
-    return normalized
-
-
-def _guide_channels(seen: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How strong each channel is in the guide, shape (1, channels): sums over all places over their L1 norm."""
-    sums = seen.sum(axis=(0, 1), dtype=np.float64)
-    norm = float(np.abs(sums).sum()) or 1.0
-    weights: NDArray[np.float32] = (sums / norm).astype(np.float32)[None]
-    return weights

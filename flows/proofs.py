@@ -58,8 +58,8 @@ def replay_dream(environment: Environment, derivation_id: int, *, write_to: Path
     """
     reporter = current_reporter()
 
-    def make_renderer(recipe: dict[str, Any], network: str, max_side: int) -> DreamRenderer:
-        return renderer_for(environment, recipe, network, preset=None, max_side=max_side)
+    def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> DreamRenderer:
+        return renderer_for(environment, recipe, network, preset=None, max_side=max_side, profile=profile)
 
     with open_catalog(environment) as catalog:
         return replay_derivation(

@@ -220,7 +220,8 @@ def dream_stage(
     total = progress_total if progress_total is not None else len(item_ids)
 
     def on_progress(progress: StylizeProgress) -> None:
-        done = progress_from + progress.index + progress.fraction
+        # By work done, in pictures: a large one counts for as many small ones as it takes.
+        done = progress_from + progress.done * len(item_ids)
         reporter.step("dream", done, total, f"{preset} on i{progress.item_id}")
 
     with open_catalog(environment) as catalog:

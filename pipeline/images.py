@@ -164,12 +164,19 @@ def fit(rgb: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
 
     rgb: uint8, shape (height, width, 3).
     """
-    height, width = rgb.shape[:2]
+    height, width = fitted_size(rgb.shape[0], rgb.shape[1], max_side)
+    if (height, width) == rgb.shape[:2]:
+        return rgb
+    picture = Image.fromarray(np.ascontiguousarray(rgb))
+    return np.array(picture.resize((width, height), Image.Resampling.LANCZOS), dtype=np.uint8)
+
+
+def fitted_size(height: int, width: int, max_side: int) -> tuple[int, int]:
+    """(height, width) that `fit` gives a picture of this size, in pixels."""
     longer = max(height, width)
     if longer <= max_side:
-        return rgb
-    size = (max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer)))
-    return np.array(Image.fromarray(np.ascontiguousarray(rgb)).resize(size, Image.Resampling.LANCZOS), dtype=np.uint8)
+        return height, width
+    return max(1, round(height * max_side / longer)), max(1, round(width * max_side / longer))
 
 
 def _allowed_format(data: bytes, limits: ImageLimits) -> str:

@@ -52,6 +52,9 @@ class DreamSettings(_Section):
     max_side: int = Field(768, ge=32, le=16384, description="larger pictures are dreamed at this longer side")
     format: Literal["PNG", "JPEG"] = Field("PNG", description="file format of dreams")
     offline: bool = Field(False, description="never fetch weights")
+    profile: Literal["exact", "fast"] = Field(
+        "exact", description="exact: the same bytes again; fast: the same dream up to rounding"
+    )
 
 
 class BrowseSettings(_Section):

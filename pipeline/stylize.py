@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +24,26 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item, Sighting
 from pipeline.errors import ImageRejected, StoreCorrupt
 from pipeline.fingerprints import pixel_sha256
-from pipeline.images import decode, encode
+from pipeline.images import decode, encode, fitted_size
 from pipeline.provenance.canonical import clean_text
 from pipeline.provenance.copies import SHORT_KEY, file_name_of, restore_copy, sweep
-from pipeline.provenance.derivation import Renderer, RendererIdentity, RgbImage, derivation_key
-from pipeline.provenance.manifest import Output, build_manifest, license_of, manifest_sha256, software_version
+from pipeline.provenance.derivation import (
+    Renderer,
+    RendererIdentity,
+    RenderOutcome,
+    RenderProgress,
+    RenderRequest,
+    RgbImage,
+    derivation_key,
+)
+from pipeline.provenance.manifest import (
+    Output,
+    Preparation,
+    build_manifest,
+    license_of,
+    manifest_sha256,
+    software_version,
+)
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
 from pipeline.provenance.xmp import JPEG_MAX_PACKET_BYTES, write_xmp
 from pipeline.records import StylizeReport
@@ -33,6 +51,9 @@ from pipeline.store import Store
 
 __all__ = [
     "OutputFormat",
+    "RenderOutcome",
+    "RenderProgress",
+    "RenderRequest",
     "Renderer",
     "RendererIdentity",
     "RgbImage",
@@ -44,6 +65,7 @@ __all__ = [
 OutputFormat = Literal["PNG", "JPEG"]
 
 _MAX_LINE = 300
+_MOST_WAITING = 2
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
 _logger = logging.getLogger(__name__)
 
@@ -53,19 +75,19 @@ class StylizeProgress:
     """How far stylizing has come.
 
     Attributes:
-        index: Of the picture at hand, from 0.
+        done: 0-1, of all the pictures; of those to be rendered, by the work each takes.
+        seconds_left: None until there is a rate to tell it from.
         total: How many pictures were asked for.
         item_id: The picture at hand.
-        fraction: Of this picture, 0-1.
         made: Dreams made so far.
         already: Found finished so far.
         failed: Could not be dreamed so far.
     """
 
-    index: int
+    done: float
+    seconds_left: float | None
     total: int
     item_id: int
-    fraction: float
     made: int
     already: int
     failed: int
@@ -86,15 +108,16 @@ def stylize_items(
     """Dream on these items, each at most once; what is finished is found by its key and not rendered again.
 
     A picture that cannot be dreamed is in the report's `failed`, and the others go on. Items whose licence forbids
-    adaptations are `skipped`, unless `allow_no_derivatives`: then their dreams are marked as private.
+    adaptations are `skipped`, unless `allow_no_derivatives`: then their dreams are marked as private. While one
+    picture is rendered, the last one is encoded and recorded.
 
     Raises:
         WorkspaceUnusable: The disk is full or a folder cannot be written; what was made until then is kept.
         CatalogBusy: Another process kept the catalog locked for too long.
+        Exception: What the renderer raises where it cannot render at all, such as weights that cannot be had.
     """
     started = time.monotonic()
     sweep(dreams_folder)
-    wanted = tuple(dict.fromkeys(item_ids))
     work = _Stylizing(
         renderer=renderer,
         catalog=catalog,
@@ -103,28 +126,37 @@ def stylize_items(
         run_id=run_id,
         output_format=output_format,
         allow_no_derivatives=allow_no_derivatives,
+        total=len(set(item_ids)),
+        on_progress=on_progress,
     )
-    for index, item_id in enumerate(wanted):
-
-        def report(fraction: float, *, index: int = index, item_id: int = item_id) -> None:
-            if on_progress is not None:
-                on_progress(work.progress(index, len(wanted), item_id=item_id, fraction=fraction))
-
-        report(0.0)
-        work.take(item_id, report)
-        report(1.0)
+    jobs = [job for item_id in dict.fromkeys(item_ids) if (job := work.take(item_id)) is not None]
+    work.render(jobs)
     return StylizeReport(
         made=work.made,
         already=work.already,
         failed=tuple(work.failed),
         skipped=tuple(work.skipped),
-        derivation_ids=tuple(work.derivation_ids),
+        derivation_ids=tuple(
+            work.derivation_ids[item_id] for item_id in dict.fromkeys(item_ids) if item_id in work.derivation_ids
+        ),
         seconds=time.monotonic() - started,
     )
 
 
 class _NotDreamed(Exception):
     """This picture could not be dreamed; the text is the line for the report."""
+
+
+@dataclass
+class _Job:
+    """A dream to be made."""
+
+    key: str
+    item: Item
+    sightings: Sequence[Sighting]
+    size: tuple[int, int]
+    preparation: Preparation | None = None
+    asked_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -138,41 +170,85 @@ class _Stylizing:
     run_id: int | None
     output_format: OutputFormat
     allow_no_derivatives: bool
+    total: int
+    on_progress: Callable[[StylizeProgress], None] | None
+    to_render: int = 0
     made: int = 0
     already: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
-    derivation_ids: list[int] = field(default_factory=list)
+    derivation_ids: dict[int, int] = field(default_factory=dict)
+    inputs: tuple[Item, ...] = ()
 
-    def progress(self, index: int, total: int, *, item_id: int, fraction: float) -> StylizeProgress:
-        return StylizeProgress(
-            index=index,
-            total=total,
-            item_id=item_id,
-            fraction=min(1.0, max(0.0, fraction)),
-            made=self.made,
-            already=self.already,
-            failed=len(self.failed),
-        )
-
-    def take(self, item_id: int, report: Callable[[float], None]) -> None:
-        """Dream on one item, or note why not."""
+    def take(self, item_id: int) -> _Job | None:
+        """The dream that is to be made of one item; None where there is one, or may not or cannot be one."""
         try:
             with self.catalog.read() as uow:
                 item = _item(uow, item_id)
                 sightings = uow.sightings.of_item(item_id)
-                found = uow.derivations.by_key(derivation_key(item.pixel_sha256, self.renderer.identity))
+                key = derivation_key(item.pixel_sha256, self.renderer.identity)
+                found = uow.derivations.by_key(key)
             if found is None and (forbidden := self._forbidden(item)):
                 self.skipped.append((item_id, forbidden))
-                return
-            derivation, is_new = (found, False) if found else self._make(item, sightings, report)
-            restore_copy(derivation, self.store, self.dreams_folder)
+                return None
+            if found is None:
+                size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
+                return _Job(key, item, sightings, size)
+            restore_copy(found, self.store, self.dreams_folder)
         except (_NotDreamed, StoreCorrupt, ImageRejected) as problem:
             self.failed.append((item_id, _line(str(problem))))
+            return None
+        self.already += 1
+        self.derivation_ids[item_id] = found.id
+        self.renderer.forget(key)
+        self._tell(0.0, None, item_id=item_id)
+        return None
+
+    def render(self, jobs: Sequence[_Job]) -> None:
+        """Makes the dreams, and records each while the next one is being rendered."""
+        if not jobs:
             return
-        self.made += is_new
-        self.already += not is_new
-        self.derivation_ids.append(derivation.id)
+        self.inputs = self._inputs()
+        by_key = {job.key: job for job in jobs}
+        requests = [RenderRequest(job.key, job.size, partial(self._load, job)) for job in jobs]
+
+        def report(progress: RenderProgress) -> None:
+            self._tell(progress.done, progress.seconds_left, item_id=by_key[progress.key].item.id)
+
+        self.to_render = len(jobs)
+        self._tell(0.0, None, item_id=jobs[0].item.id)
+        # One thread, so that rows come one after the other; at most two rendered pictures wait for it.
+        with ThreadPoolExecutor(1, thread_name_prefix="record") as recorder:
+            waiting: deque[Future[None]] = deque()
+            try:
+                for outcome in self.renderer.render_all(requests, report):
+                    waiting.append(recorder.submit(self._finish, by_key[outcome.key], outcome))
+                    if len(waiting) > _MOST_WAITING:
+                        waiting.popleft().result()
+                for future in waiting:
+                    future.result()
+            except BaseException:
+                # What waits is whole and may be recorded; what it raises is no news beside the error at hand.
+                recorder.shutdown(wait=True)
+                raise
+        self._tell(1.0, 0.0, item_id=jobs[-1].item.id)
+
+    def _tell(self, done: float, seconds_left: float | None, *, item_id: int) -> None:
+        """done: 0-1, of the pictures to be rendered."""
+        if self.on_progress is None:
+            return
+        settled = self.total - self.to_render if self.to_render else self.already
+        self.on_progress(
+            StylizeProgress(
+                done=(settled + min(1.0, max(0.0, done)) * self.to_render) / self.total,
+                seconds_left=seconds_left,
+                total=self.total,
+                item_id=item_id,
+                made=self.made,
+                already=self.already,
+                failed=len(self.failed),
+            )
+        )
 
     def _forbidden(self, item: Item) -> str | None:
         license_ = license_of(item)
@@ -180,32 +256,68 @@ class _Stylizing:
             return None
         return f"{license_.name} does not permit adapted pictures"
 
-    def _make(
-        self, item: Item, sightings: Sequence[Sighting], report: Callable[[float], None]
-    ) -> tuple[Derivation, bool]:
-        """Render, store and record one dream; and whether it is ours, not that of a process that was faster."""
-        identity = self.renderer.identity
+    def _inputs(self) -> tuple[Item, ...]:
+        """The items that the recipe has as guides or masks."""
+        with self.catalog.read() as uow:
+            found = [uow.items.by_pixel_sha256(digest) for digest in self.renderer.identity.pictures]
+        return tuple(item for item in found if item is not None)
+
+    def _load(self, job: _Job) -> RgbImage:
+        """The renderer's input; called by it, perhaps on another thread."""
+        item = job.item
         source = decode(self.store.read(item.blob_sha256), limits=STORED_LIMITS).rgb
         if pixel_sha256(source) != item.pixel_sha256:
             raise _NotDreamed(
                 f"the original of i{item.id} is whole, but this version of Pillow decodes it to other pixels than "
                 "those on record"
             )
-        prepared, preparation = prepare(source, identity.max_side)
-        before = time.monotonic()
-        pixels, facts = self._render(prepared, report)
-        seconds = time.monotonic() - before
+        prepared, job.preparation = prepare(source, self.renderer.identity.max_side)
+        return prepared
+
+    def _finish(self, job: _Job, outcome: RenderOutcome) -> None:
+        """Encode, store and record one dream, or note why there is none."""
+        try:
+            pixels, facts = self._rendered(job, outcome)
+            derivation, is_new = self._make(job, pixels, facts)
+            restore_copy(derivation, self.store, self.dreams_folder)
+        except (_NotDreamed, StoreCorrupt, ImageRejected) as problem:
+            self.failed.append((job.item.id, _line(str(problem))))
+            return
+        self.made += is_new
+        self.already += not is_new
+        self.derivation_ids[job.item.id] = derivation.id
+        self.renderer.forget(job.key)
+
+    def _rendered(self, job: _Job, outcome: RenderOutcome) -> tuple[RgbImage, Mapping[str, Any]]:
+        if isinstance(outcome.error, _NotDreamed | StoreCorrupt | ImageRejected):
+            raise outcome.error
+        if outcome.error is not None or outcome.image is None or outcome.facts is None:
+            error = outcome.error or RuntimeError("the renderer gave no picture")
+            _logger.debug("a renderer failed", exc_info=error)
+            raise _NotDreamed(f"{type(error).__name__}: {error}") from error
+        pixels = np.asarray(outcome.image)
+        if pixels.dtype != np.uint8 or pixels.shape != (*job.size, 3):
+            raise _NotDreamed(
+                f"the renderer gave {pixels.dtype} of shape {pixels.shape}, expected uint8 of shape {(*job.size, 3)}"
+            )
+        return pixels, outcome.facts
+
+    def _make(self, job: _Job, pixels: RgbImage, facts: Mapping[str, Any]) -> tuple[Derivation, bool]:
+        """Record one dream; and whether it is ours, not that of a process that was faster."""
+        if job.preparation is None:
+            raise _NotDreamed("the renderer did not ask for the picture")
         output = self._output(pixels)
         try:
             manifest = build_manifest(
-                item,
-                sightings,
-                identity=identity,
+                job.item,
+                job.sightings,
+                identity=self.renderer.identity,
                 facts=facts,
-                preparation=preparation,
+                preparation=job.preparation,
                 output=output,
                 created_at=datetime.now(UTC),
                 software_version=software_version(),
+                inputs=self.inputs,
             )
             xmp = write_xmp(manifest, max_bytes=JPEG_MAX_PACKET_BYTES if output.format == "JPEG" else None)
         except (TypeError, ValueError) as error:  # a renderer's facts may be anything
@@ -213,7 +325,9 @@ class _Stylizing:
         data = encode(pixels, format=self.output_format, xmp=xmp)
         if pixel_sha256(_decoded(data)) != output.pixel_sha256:
             raise _NotDreamed("the encoded picture does not decode to the pixels that were rendered")
-        return self._record(item, manifest, data=data, output=output, seconds=seconds)
+        spent = facts.get("seconds")
+        seconds = float(spent) if isinstance(spent, int | float) else time.monotonic() - job.asked_at
+        return self._record(job.item, manifest, data=data, output=output, seconds=seconds)
 
     def _output(self, pixels: RgbImage) -> Output:
         """What the file will show. For JPEG that is known only once encoded; the record inside does not matter."""
@@ -225,19 +339,6 @@ class _Stylizing:
             pixel_sha256=pixel_sha256(shown),
             rendered_pixel_sha256=pixel_sha256(pixels),
         )
-
-    def _render(self, prepared: RgbImage, report: Callable[[float], None]) -> tuple[RgbImage, Mapping[str, Any]]:
-        try:
-            result, facts = self.renderer.render(prepared, report)
-            pixels = np.asarray(result)
-        except Exception as error:  # whatever a renderer raises for one picture, the others go on
-            _logger.debug("a renderer failed", exc_info=True)
-            raise _NotDreamed(f"{type(error).__name__}: {error}") from error
-        if pixels.dtype != np.uint8 or pixels.shape != prepared.shape:
-            raise _NotDreamed(
-                f"the renderer gave {pixels.dtype} of shape {pixels.shape}, expected uint8 of shape {prepared.shape}"
-            )
-        return pixels, facts
 
     def _record(
         self, item: Item, manifest: dict[str, Any], *, data: bytes, output: Output, seconds: float

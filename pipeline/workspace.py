@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "weights"
 
     @property
+    def octaves(self) -> Path:
+        """What is done of dreams that are not finished, which can be deleted at any time."""
+        return self.root / "cache" / "octaves"
+
+    @property
     def thumbnails(self) -> Path:
         """Thumbnails, which can be deleted at any time."""
         return self.root / "cache" / "thumbnails"

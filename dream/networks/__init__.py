@@ -36,6 +36,15 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
+def find_card(name: str, weights_folder: Path) -> NetworkCard:
+    """The card of the network `name`.
+
+    Raises:
+        UnknownName: no network has this name.
+    """
+    return network_card(name)
+
+
 def load_network(
     name: str,
     *,

@@ -27,7 +27,8 @@ SOFTWARE = "dreamcrawl"
 REQUIRED_FACTS = ("octave_sizes", "seed", "jitter_sha256", "objective", "device", "versions")
 # What else it may say about its surroundings; replay names which of all these differ.
 ENVIRONMENT_FACTS = (
-    "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic"
+    "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic",
+    "profile", "variant", "batch", "tiles", "fold_difference",
 )  # fmt: skip
 
 # A JPEG holds 64 KB of XMP in one piece, and pages may declare texts of any length: each text and all sightings
@@ -94,6 +95,7 @@ class Manifest:
     source_pixel_sha256: str
     prepared_pixel_sha256: str
     max_side: int
+    profile: str
     recipe: Mapping[str, Any]
     recipe_sha256: str
     preset: str | None
@@ -125,6 +127,8 @@ class Manifest:
             source_pixel_sha256=source.digest("pixel_sha256"),
             prepared_pixel_sha256=preparation.digest("pixel_sha256"),
             max_side=preparation.number("max_side"),
+            # What was made before there was another has none.
+            profile=root.text("profile") if "profile" in root.values else "exact",
             recipe=root.part("recipe").values,
             recipe_sha256=root.digest("recipe_sha256"),
             preset=None if root.values.get("preset") is None else root.text("preset"),
@@ -152,6 +156,7 @@ class Manifest:
             weights_sha256=self.weights_sha256,
             engine_version=self.engine_version,
             max_side=self.max_side,
+            profile=self.profile,
         )
 
 
@@ -165,10 +170,12 @@ def build_manifest(
     output: Output,
     created_at: datetime,
     software_version: str,
+    inputs: Sequence[Item] = (),
 ) -> dict[str, Any]:
     """The manifest of one dream, as it will read back from any JSON text of it.
 
     sightings: all of the item's, oldest first; may be empty.
+    inputs: guides and masks that the recipe names.
     facts: what the renderer said; see `REQUIRED_FACTS`.
 
     Raises:
@@ -183,6 +190,7 @@ def build_manifest(
         weights_sha256=identity.weights_sha256,
         engine_version=identity.engine_version,
         max_side=identity.max_side,
+        profile=identity.profile,
     )
     manifest = {
         "schema": SCHEMA,
@@ -207,6 +215,8 @@ def build_manifest(
             "license": identity.network_license,
         },
         "engine_version": identity.engine_version,
+        "profile": identity.profile,
+        "inputs": [_input(each) for each in inputs],
         "render": dict(facts),
         "sharing": sharing_of(license_of(item)).to_json(),
         "output": {
@@ -253,6 +263,20 @@ def software_version() -> str:
 def license_of(item: Item) -> License:
     """What the item's licence permits; an absent one is unknown."""
     return license_by_id(item.license_id or UNKNOWN)
+
+
+def _input(item: Item) -> dict[str, Any]:
+    """A guide or a mask: another picture that had a part in the dream, as C2PA's relationship of that name has it."""
+    license_ = license_of(item)
+    return {
+        "relationship": "inputTo",
+        "item": f"i{item.id}",
+        "sha256": item.blob_sha256,
+        "pixel_sha256": item.pixel_sha256,
+        "title": _text(item.title),
+        "creator": _text(item.creator),
+        "license": {"id": license_.id, "name": license_.name, "url": license_.url or _url(item.license_url)},
+    }
 
 
 def _source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any]:

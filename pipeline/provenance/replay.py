@@ -16,7 +16,7 @@ from pipeline.errors import NotFound, StoreCorrupt, UsageError
 from pipeline.fingerprints import pixel_sha256
 from pipeline.images import decode, encode
 from pipeline.provenance.copies import write_whole
-from pipeline.provenance.derivation import Renderer, RendererFactory, RgbImage
+from pipeline.provenance.derivation import Renderer, RendererFactory, RgbImage, render_one
 from pipeline.provenance.manifest import ENVIRONMENT_FACTS, REQUIRED_FACTS, Manifest
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
 from pipeline.store import Store
@@ -86,10 +86,13 @@ def replay_derivation(
     derivation, item, manifest = _on_record(derivation_id, catalog)
     source = _decoded(store.read(item.blob_sha256))
     recorded_pixels = _decoded(store.read(derivation.blob_sha256))
-    renderer = make_renderer(dict(manifest.recipe), manifest.network, manifest.max_side)
+    renderer = make_renderer(dict(manifest.recipe), manifest.network, manifest.max_side, manifest.profile)
     _check_weights(derivation, manifest, renderer=renderer)
     prepared, preparation = prepare(source, manifest.max_side)
-    pixels, facts = renderer.render(prepared, on_progress or _ignore)
+    # Under a key of its own: what another process keeps of the same dream is not to be taken up or removed.
+    key = f"replay-{derivation.key}"
+    pixels, facts = render_one(renderer, prepared, key=key, on_progress=on_progress or _ignore)
+    renderer.forget(key)
     differences = _environment_differences(manifest, facts, renderer=renderer)
     if preparation.pixel_sha256 != manifest.prepared_pixel_sha256:
         differences = (

@@ -32,7 +32,7 @@ def renderer_of(recipe: Any, **options: Any) -> InvertingRenderer:
 
 
 def replay(shop: Workshop, derivation_id: int = 1, *, options: Any = None, **arguments: Any) -> ReplayReport:
-    def make_renderer(recipe: dict[str, Any], network: str, max_side: int) -> InvertingRenderer:
+    def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> InvertingRenderer:
         assert network == "tiny"
         return renderer_of(recipe, max_side=max_side, **(options or {}))
 
@@ -114,7 +114,7 @@ def test_the_versions_that_prepared_the_source_are_compared(shop: Workshop) -> N
 
 
 def test_another_engine_version_is_named(shop: Workshop) -> None:
-    def make_renderer(recipe: dict[str, Any], network: str, max_side: int) -> InvertingRenderer:
+    def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> InvertingRenderer:
         old = identity_of(recipe, max_side=max_side)
         new = RendererIdentity(**(vars(old) | {"engine_version": 2, "network": network}))
         return InvertingRenderer(new)
@@ -157,7 +157,7 @@ def test_other_weights_are_refused_before_anything_is_rendered(shop: Workshop) -
 
 
 def test_what_the_factory_raises_comes_through(shop: Workshop) -> None:
-    def make_renderer(_recipe: dict[str, Any], network: str, _max_side: int) -> InvertingRenderer:
+    def make_renderer(_recipe: dict[str, Any], network: str, _max_side: int, _profile: str) -> InvertingRenderer:
         raise LookupError(f"no network {network}")
 
     with pytest.raises(LookupError, match="no network tiny"):

@@ -108,7 +108,7 @@ def test_an_interrupt_is_no_failure_of_a_picture(shop: Workshop, stop: type[Base
     item_id = shop.add(picture(1))
 
     def interrupt(progress: StylizeProgress) -> None:
-        if progress.fraction == 0.5:
+        if progress.done == 0.5:
             raise stop
 
     with pytest.raises(stop):
@@ -217,20 +217,14 @@ def test_another_recipe_weights_engine_or_size_is_another_dream() -> None:
     assert keys[0] == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_progress_tells_the_picture_its_fraction_and_the_counts(shop: Workshop) -> None:
+def test_progress_tells_the_part_done_the_picture_and_the_counts(shop: Workshop) -> None:
     ids = [shop.add(picture(n)) for n in range(2)]
     shop.stylize(ids[0])
     seen: list[StylizeProgress] = []
 
     shop.stylize(*ids, on_progress=seen.append)
 
-    assert [(p.index, p.item_id, p.fraction) for p in seen] == [
-        (0, ids[0], 0.0),
-        (0, ids[0], 1.0),
-        (1, ids[1], 0.0),
-        (1, ids[1], 0.5),
-        (1, ids[1], 1.0),
-    ]
+    assert [(p.done, p.item_id) for p in seen] == [(0.5, ids[0]), (0.5, ids[1]), (0.75, ids[1]), (1.0, ids[1])]
     assert (seen[-1].made, seen[-1].already, seen[-1].failed, seen[-1].total) == (1, 1, 0, 2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from pipeline.fingerprints import pixel_sha256
 from pipeline.images import decode, encode
 from pipeline.provenance.canonical import json_sha256
 from pipeline.store import Store
-from pipeline.stylize import RendererIdentity, stylize_items
+from pipeline.stylize import RendererIdentity, RenderOutcome, RenderProgress, RenderRequest, stylize_items
 
 Rgb = NDArray[np.uint8]
 
@@ -58,6 +58,27 @@ class InvertingRenderer:
     refuses: frozenset[str] = frozenset()
     noise: int = 0
     calls: int = 0
+    forgotten: list[str] = field(default_factory=list)
+
+    def render_all(
+        self, requests: Sequence[RenderRequest], on_progress: Callable[[RenderProgress], None]
+    ) -> Iterator[RenderOutcome]:
+        for index, request in enumerate(requests):
+
+            def tell(fraction: float, *, index: int = index, key: str = request.key) -> None:
+                on_progress(RenderProgress((index + fraction) / len(requests), None, key, fraction))
+
+            try:
+                image = request.load()
+                assert image.shape[:2] == request.size
+                pixels, facts = self.render(image, tell)
+            except Exception as error:  # noqa: BLE001 - as a renderer must
+                yield RenderOutcome(request.key, None, None, error)
+            else:
+                yield RenderOutcome(request.key, pixels, facts)
+
+    def forget(self, key: str) -> None:
+        self.forgotten.append(key)
 
     def render(self, image: Rgb, on_progress: Callable[[float], None]) -> tuple[Rgb, Mapping[str, Any]]:
         self.calls += 1
