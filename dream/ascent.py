@@ -69,8 +69,9 @@ class Climb:
 
     @property
     def finite(self) -> NDArray[np.bool_]:
-        """Shape (batch,): pictures whose objective and gradient stayed finite numbers."""
-        return np.asarray(np.isfinite(self.values).all(axis=0) & np.isfinite(self.slopes).all(axis=0))
+        """Shape (batch,): pictures that stayed finite numbers, and their objective and gradient too."""
+        pixels = np.isfinite(np.asarray(self.images)).all(axis=(1, 2, 3))
+        return np.asarray(pixels & np.isfinite(self.values).all(axis=0) & np.isfinite(self.slopes).all(axis=0))
 
 
 @dataclass(frozen=True)

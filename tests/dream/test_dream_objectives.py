@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -208,10 +209,9 @@ def test_each_kind_rises_step_by_step(classifying: Any, kind: str):
     for _ in range(4):
         value, gradient = evaluated(classifying, objective, picture, source=start)
         values.append(float(value[0]))
-        picture = picture + 0.002 * gradient / gradient.std()
+        picture = picture + 0.0005 * gradient / gradient.std()
 
-    assert values == sorted(values)
-    assert values[-1] > values[0]
+    assert all(after > before for before, after in itertools.pairwise(values))
 
 
 @pytest.mark.parametrize("kind", KINDS)
