@@ -8,7 +8,7 @@ multiplications done up to there). docs/recipes.md says what is exact and what i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dream.errors import RecipeError, UnknownName
 from dream.networks.cards import network_card
@@ -22,6 +22,7 @@ from dream.recipes import (
     Recipe,
     Reduction,
     Resampling,
+    Start,
     ValueRange,
 )
 
@@ -116,6 +117,52 @@ def _paper(objective: tuple[LayerTerm, ...], *, exponents: tuple[int, ...], step
     )
 
 
+def _keras(layers: Mapping[str, float]) -> Recipe:
+    """The Keras example: three octaves upwards to the picture's own, detail given back, nothing clipped on the way."""
+    return Recipe(
+        objective=tuple(replace(term, border=2) for term in _terms(layers)),
+        octaves=ExponentOctaves(scale=1.4, exponents=(-2, -1, 0)),
+        steps=20,
+        step_size=0.01,
+        value_range=ValueRange.SYMMETRIC,
+        normalization=Normalization.MEAN_ABS,
+        reinject_detail=True,
+        clip=Clip.END,
+    )
+
+
+def _caffe(layer: str) -> Recipe:
+    """The first published DeepDream: four octaves, a roll of up to 32 pixels, steps of 1.5 levels of 255."""
+    return Recipe(
+        objective=_terms([layer]),
+        octaves=ExponentOctaves(scale=1.4, exponents=(-3, -2, -1, 0)),
+        steps=10,
+        step_size=1.5 / 255,
+        normalization=Normalization.MEAN_ABS,
+        jitter=32,
+        reinject_detail=True,
+        clip=Clip.STEP,
+    )
+
+
+def _tf1_laplacian(layer: str) -> Recipe:
+    """The Laplacian-pyramid dream of the TensorFlow 1 tutorial: one channel, octaves upwards, steps of one level."""
+    return Recipe(
+        objective=_terms([layer], reduction=Reduction.MEAN, channels=(139,)),
+        octaves=ExponentOctaves(scale=1.4, exponents=(0, 1, 2)),
+        steps=10,
+        step_size=1 / 255,
+        normalization=Normalization.LAPLACIAN,
+        # A roll by 0 to 511 pixels, around the edges, is one by -256 to 255.
+        jitter=256,
+        clip=Clip.END,
+    )
+
+
+def _paper_noise(layer: str) -> Recipe:
+    return _paper_single(layer).with_changes(start=Start.NOISE, steps=100)
+
+
 def _paper_single(layer: str) -> Recipe:
     objective = _terms([layer], reduction=Reduction.MEAN, channels=(13,))
     return _paper(objective, exponents=(0,), steps=200)
@@ -167,6 +214,19 @@ _PRESETS: Mapping[str, _Preset] = {
             _INCEPTION: _own_look(_terms(["mixed2", "mixed4", "mixed7"]), step_size=0.01, colors=Colors.SOURCE),
         },
     ),
+    "tapestry": _Preset(
+        "Woven ripples, stripes and scales of the early layers, in the very colours of the picture.",
+        {
+            _LITE0: _own_look(
+                _terms(["block4_expand", "block5_expand", "block6_expand"]), step_size=0.008, colors=Colors.HISTOGRAM
+            ),
+            _INCEPTION: _own_look(_terms(["mixed0", "mixed1", "mixed2"]), step_size=0.008, colors=Colors.HISTOGRAM),
+        },
+    ),
+    "paper-noise": _Preset(
+        "What one channel sees in noise: the channel of paper-single, from the published random picture.",
+        {_LITE0: _paper_noise("block15_project"), _INCEPTION: _paper_noise("conv2d_85")},
+    ),
     "paper-single": _Preset(
         "The published single-layer, single-channel dream: channel 13 of conv2d_85 of inception_v3; "
         "on efficientnet_lite0 of the layer at the same relative depth.",
@@ -187,5 +247,22 @@ _PRESETS: Mapping[str, _Preset] = {
             _LITE0: _paper_octave("block9_expand", "block11_expand"),
             _INCEPTION: _paper_octave("mixed3", "mixed5"),
         },
+    ),
+    "keras": _Preset(
+        "The dream of the Keras example: four layers, the deeper the stronger, three octaves, detail given back.",
+        {
+            _LITE0: _keras(
+                {"block10_expand": 1.0, "block11_expand": 1.5, "block12_expand": 2.0, "block14_expand": 2.5}
+            ),
+            _INCEPTION: _keras({"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}),
+        },
+    ),
+    "caffe": _Preset(
+        "The first published DeepDream: one layer, four octaves, detail given back.",
+        {_LITE0: _caffe("block12_expand"), _INCEPTION: _caffe("mixed6")},
+    ),
+    "tf1-laplacian": _Preset(
+        "The Laplacian-pyramid dream of the TensorFlow 1 tutorial: one channel before its activation, octaves upwards.",
+        {_LITE0: _tf1_laplacian("block12_project"), _INCEPTION: _tf1_laplacian("conv2d_60")},
     ),
 }

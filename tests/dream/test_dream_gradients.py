@@ -38,10 +38,14 @@ def test_a_pyramid_keeps_what_is_flat_out_of_its_bands_away_from_the_edges():
 def test_the_scale_of_a_gradient_does_not_matter(normalization: Normalization):
     gradient = noise(1, 40, 48, 3)
 
-    results = [gradients.normalize(tf.constant(gradient * scale), normalization).numpy() for scale in (1, 1e-9, 1e9)]
+    first, *others = [
+        gradients.normalize(tf.constant(gradient * np.float32(scale)), normalization).numpy()
+        for scale in (1, 1e-9, 1e-30, 1e9, 1e30)
+    ]
 
-    np.testing.assert_allclose(results[1], results[0], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(results[2], results[0], rtol=1e-3, atol=1e-4)
+    assert np.abs(first).mean() > 0.5
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,52 @@ def test_root_mean_square_survives_very_small_numbers():
     values = tf.fill([1, 4, 4, 3], 1e-25)
 
     assert gradients.root_mean_square(values).numpy().item() == pytest.approx(1e-25, rel=1e-5)
+
+
+def gaussian_by_hand(picture: np.ndarray, sigma: float, reach: int) -> np.ndarray:
+    """Blur of (height, width, channels) in float64, pixel by pixel, mirrored at the edges without repeating them."""
+    weights = np.array([np.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-reach, reach + 1)])
+    weights /= weights.sum()
+    for axis in (0, 1):
+        margins = [(0, 0)] * 3
+        margins[axis] = (reach, reach)
+        wide = np.pad(picture.astype(np.float64), margins, mode="reflect")
+        count = picture.shape[axis]
+        picture = sum(
+            weight * np.take(wide, range(start, start + count), axis=axis) for start, weight in enumerate(weights)
+        )
+    return picture
+
+
+@pytest.mark.parametrize("size", [(24, 31), (7, 40), (1, 9), (2, 2), (1, 1)])
+@pytest.mark.parametrize("sigma", [0.4, 1.0, 2.3])
+def test_blur_is_the_mean_of_three_gaussians_mirrored_at_the_edges(size: tuple[int, int], sigma: float):
+    gradient = noise(2, *size, 3)
+
+    blurred = gradients.blur(tf.constant(gradient), tf.constant(sigma), radius=14).numpy()
+
+    for picture, found in zip(gradient, blurred, strict=True):
+        expected = sum(gaussian_by_hand(picture, sigma * factor, 14) for factor in (0.5, 1.0, 2.0)) / 3
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_blur_keeps_what_is_flat_and_the_colours_apart():
+    flat = np.zeros((1, 20, 33, 3), np.float32) + np.array([1.0, -2.0, 0.25], np.float32)
+    red = noise(1, 20, 33, 3) * np.array([1.0, 0.0, 0.0], np.float32)
+
+    np.testing.assert_allclose(gradients.blur(flat, tf.constant(3.0), radius=18).numpy(), flat, rtol=1e-5)
+    assert not gradients.blur(red, tf.constant(3.0), radius=18).numpy()[..., 1:].any()
+
+
+def test_a_blur_of_nothing_leaves_the_gradient():
+    gradient = noise(1, 12, 9, 3)
+
+    np.testing.assert_allclose(gradients.blur(gradient, tf.constant(0.0), radius=6).numpy(), gradient, rtol=1e-6)
+
+
+def test_blur_takes_the_grain_and_leaves_the_broad_shapes():
+    grain = noise(1, 64, 64, 3)
+    broad = np.broadcast_to(np.cos(np.arange(64) / 63 * np.pi)[:, None, None], (1, 64, 64, 3)).astype(np.float32)
+
+    assert gradients.blur(grain, tf.constant(2.0), radius=12).numpy().std() < 0.4 * grain.std()
+    assert gradients.blur(broad, tf.constant(2.0), radius=12).numpy().std() > 0.9 * broad.std()

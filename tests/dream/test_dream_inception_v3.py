@@ -84,8 +84,8 @@ def test_names_do_not_depend_on_what_the_process_built_before(network: Any):
     assert sorted(names, key=lambda name: int(name.partition("_")[2] or 0)) == [
         "conv2d" if index == 0 else f"conv2d_{index}" for index in range(94)
     ]
-    assert network.model.get_layer("mixed10") is not None
-    assert "conv2d_93" not in {layer.name for layer in network.model.layers}, (
+    assert network.body.model.get_layer("mixed10") is not None
+    assert "conv2d_93" not in {layer.name for layer in network.body.model.layers}, (
         "this was the first model, so nothing is shown"
     )
     # By the published listing: the first convolution of the stem, and the first of the last block.

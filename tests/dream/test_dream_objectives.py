@@ -26,6 +26,7 @@ from dream.objectives import (
 )
 from dream.pixels import pixel_digest
 from dream.regions import Box, Ellipse, MaskPicture
+from dream.term_values import without_border
 from dream.terms import (
     ChannelPick,
     ClassTerm,
@@ -378,6 +379,16 @@ def test_a_border_wider_than_the_map_leaves_its_middle(tiny: Any):
     assert second.shape[:2] == (5, 5)
     assert found == pytest.approx(second[2, 2].mean(), rel=1e-4)
     assert smallest_side((LayerTerm(layer="second", border=3),), tiny) == TINY_CARD.smallest_side + 2 * 3 * 2
+
+
+@pytest.mark.parametrize(("side", "border", "left"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (5, 2, 1), (5, 1, 3), (6, 0, 6)])
+def test_a_border_never_takes_a_whole_map(side: int, border: int, left: int):
+    values = tf.reshape(tf.range(side * 9.0), [1, side, 9, 1])
+
+    inner = without_border(values, border).numpy()
+
+    cut = (side - left) // 2
+    np.testing.assert_array_equal(inner[..., 0], values.numpy()[:, cut : cut + left, border : 9 - border, 0])
 
 
 def test_a_guide_counts_the_same_whatever_its_contrast(tiny: Any):

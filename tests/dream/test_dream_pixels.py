@@ -28,6 +28,15 @@ def test_floats_are_clipped_and_rounded_half_to_even_not_cut_off():
     np.testing.assert_array_equal(pixels.to_uint8(picture)[:, 0, 0], [0, 0, 2, 2, 100, 255])
 
 
+def test_a_picture_is_named_by_its_size_and_its_bytes_row_by_row():
+    picture = noise_image(3, 2)
+    by_hand = b"rgb8:2x3:" + bytes(int(value) for row in picture for pixel in row for value in pixel)
+
+    assert pixels.pixel_digest(picture) == hashlib.sha256(by_hand).hexdigest()
+    assert pixels.pixel_digest(np.asfortranarray(picture)) == pixels.pixel_digest(picture)
+    assert pixels.pixel_digest(picture.reshape(2, 3, 3)) != pixels.pixel_digest(picture)
+
+
 @pytest.mark.parametrize(
     "image",
     [

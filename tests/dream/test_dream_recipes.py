@@ -15,13 +15,19 @@ from dream.recipes import (
     Colors,
     ExponentOctaves,
     LayerTerm,
+    NeuronTerm,
     Normalization,
+    Optimizer,
+    Pick,
     PlannedOctaves,
     Recipe,
     Reduction,
     Resampling,
+    Start,
     ValueRange,
 )
+from dream.regions import Box, Ellipse, MaskPicture
+from dream.terms import ChannelPick, ClassTerm, GuideTerm, Match, Measure
 
 floats = st.floats(1e-6, 100, allow_nan=False)
 terms = st.builds(
@@ -30,6 +36,20 @@ terms = st.builds(
     channels=st.none() | st.lists(st.integers(0, 2000), min_size=1, max_size=5, unique=True).map(tuple),
     reduction=st.sampled_from(Reduction),
     weight=floats | floats.map(lambda number: -number),
+)
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+fractions = st.floats(0, 1)
+regions = (
+    st.builds(Box, top=st.floats(0, 0.4), left=st.floats(0, 0.4), bottom=st.floats(0.5, 1), right=st.floats(0.5, 1))
+    | st.builds(Ellipse, row=fractions, column=fractions, height=st.floats(0.1, 2), feather=fractions)
+    | st.builds(MaskPicture, picture=digests)
+)
+picks = st.builds(ChannelPick, pick=st.sampled_from(Pick), count=st.integers(1, 9))
+other_terms = (
+    st.builds(LayerTerm, layer=st.just("a"), channels=picks, border=st.integers(0, 9), region=st.none() | regions)
+    | st.builds(NeuronTerm, layer=st.just("b"), channel=st.integers(0, 99), row=fractions, column=fractions)
+    | st.builds(ClassTerm, index=st.integers(0, 999), measure=st.sampled_from(Measure), weight=floats)
+    | st.builds(GuideTerm, layer=st.just("c"), picture=digests, match=st.sampled_from(Match))
 )
 octaves = st.builds(
     ExponentOctaves,
@@ -44,7 +64,7 @@ octaves = st.builds(
 )
 recipes = st.builds(
     Recipe,
-    objective=st.lists(terms, min_size=1, max_size=3).map(tuple),
+    objective=st.lists(st.one_of(terms, other_terms), min_size=1, max_size=3).map(tuple),
     octaves=octaves,
     steps=st.integers(0, 100),
     final_steps=st.none() | st.integers(0, 100),
@@ -56,6 +76,14 @@ recipes = st.builds(
     resampling=st.sampled_from(Resampling),
     clip=st.sampled_from(Clip),
     colors=st.sampled_from(Colors),
+    optimizer=st.sampled_from(Optimizer),
+    start=st.sampled_from(Start),
+    momentum=st.floats(0, 0.99),
+    blur=st.floats(0, 16),
+    total_variation=st.floats(0, 10),
+    mask=st.none() | regions,
+    tile_side=st.integers(1, 64).map(lambda count: 32 * count),
+    tile_overlap=st.integers(0, 32),
     strength=st.floats(0, 1),
     seed=st.integers(0, 2**63 - 1),
     max_side=st.none() | st.integers(16, 4096),
@@ -115,22 +143,44 @@ OTHER_VALUES: dict[str, Any] = {
     "strength": 0.5,
     "seed": 1,
     "max_side": 512,
+    "start": "noise",
+    "optimizer": "adam",
+    "momentum": 0.5,
+    "blur": 1.5,
+    "total_variation": 0.1,
+    "mask": Ellipse(),
+    "tile_side": 512,
+    "tile_overlap": 32,
 }
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Recipe) if field.name not in {"start", "version"}])
+def test_a_recipe_of_the_first_version_reads_as_the_same_dream():
+    old = a_recipe().to_json()
+    for name in ("optimizer", "momentum", "blur", "total_variation", "mask", "tile_side", "tile_overlap"):
+        del old[name]
+    old["objective"] = [
+        {name: value for name, value in term.items() if name not in {"kind", "border", "region"}}
+        for term in old["objective"]
+    ]
+
+    assert Recipe.from_json(old | {"version": 1}) == a_recipe()
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Recipe) if field.name != "version"])
 def test_each_field_changes_the_digest(field: str):
     assert a_recipe(**{field: OTHER_VALUES[field]}).digest() != a_recipe().digest()
 
 
 def test_the_order_of_the_terms_is_part_of_the_recipe_and_weights_of_any_kind_of_number_are_one():
-    assert a_recipe(objective=(LayerTerm(layer="a", weight=2),)) == a_recipe(objective=(LayerTerm(layer="a", weight=2.0),))
+    assert a_recipe(objective=(LayerTerm(layer="a", weight=2),)) == a_recipe(
+        objective=(LayerTerm(layer="a", weight=2.0),)
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"objective": ()}, ["objective", "at least one"]),
+        ({"objective": ()}, ["objective", "1 to 64"]),
         ({"steps": -1}, ["steps", "-1"]),
         ({"steps": 1.5}, ["steps", "whole number"]),
         ({"steps": True}, ["steps", "whole number"]),
@@ -144,8 +194,16 @@ def test_the_order_of_the_terms_is_part_of_the_recipe_and_weights_of_any_kind_of
         ({"max_side": 4}, ["max_side", "4"]),
         ({"reinject_detail": 1}, ["reinject_detail", "true or false"]),
         ({"octaves": "five"}, ["octaves"]),
-        ({"version": 2}, ["version 2", "upgrade"]),
-        ({"start": "noise"}, ["start", "image"]),
+        ({"version": 3}, ["version 3", "upgrade"]),
+        ({"start": "fog"}, ["start", "noise", "image"]),
+        ({"optimizer": "sgd"}, ["optimizer", "momentum", "adam"]),
+        ({"momentum": 1.0}, ["momentum", "0.999"]),
+        ({"blur": -1}, ["blur", "0 or more"]),
+        ({"blur": 17}, ["blur", "16"]),
+        ({"total_variation": float("inf")}, ["total_variation"]),
+        ({"mask": "all"}, ["mask", "ellipse"]),
+        ({"tile_side": 100}, ["tile_side", "multiple of 32"]),
+        ({"tile_overlap": 2000}, ["tile_overlap", "1024"]),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_words(changes: dict[str, Any], words: list[str]):

@@ -203,8 +203,9 @@ def test_progress_never_goes_back_and_ends_at_one(tiny: Any, monkeypatch: pytest
     assert told[-1] == 1.0
     # Steps count by their pixels: the first, on the smallest octave of the first picture, is the least of that picture.
     plans = [plan_octaves(Size(*source.shape[:2]), recipe(), floor=8) for source in sources]
-    assert told[0] == pytest.approx(26 * 37 / sum(plan.pixel_steps for plan in plans))
-    assert len(told) == 12 + 12 + 1
+    steps = [fraction for fraction in told if fraction > 0]
+    assert steps[0] == pytest.approx(26 * 37 / sum(plan.pixel_steps for plan in plans))
+    assert len(set(steps)) == 12 + 12
 
 
 def test_a_caller_can_stop_a_dream(tiny: Any):
@@ -246,7 +247,9 @@ def test_the_objective_rises_in_every_octave_of_every_look(tiny: Any, name: str,
     look = preset(name, network)
     layers = ["first", "first_relu", "second"]
     objective = tuple(
-        LayerTerm(layer=layers[index % 3], channels=term.channels and (1,), reduction=term.reduction, weight=term.weight)
+        LayerTerm(
+            layer=layers[index % 3], channels=term.channels and (1,), reduction=term.reduction, weight=term.weight
+        )
         for index, term in enumerate(look.objective)
     )
 
