@@ -63,8 +63,8 @@ class KerasBody:
         """Max |compiled - model| over the root mean square of the model's activation, the largest of all layers."""
         generator = np.random.Generator(np.random.PCG64(0))
         side = self._probe_side
-        probe = tf.constant(generator.uniform(-1.0, 1.0, (1, side, side, 3)).astype(np.float32))
         with tf.init_scope():
+            probe = tf.constant(generator.uniform(-1.0, 1.0, (1, side, side, 3)).astype(np.float32))
             expected = self._original(names)(probe, training=False)
             found = tf.function(function, autograph=False)(probe)
         largest = 0.0

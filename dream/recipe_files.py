@@ -1,0 +1,176 @@
+"""Recipes as TOML files: a look of one's own, to keep and to share. No TensorFlow here.
+
+A file begins from a preset or from nothing, and says what is different:
+
+    name = "tigers"
+    preset = "menagerie"
+    strength = 0.8
+
+    [[objective]]
+    kind = "class"
+    name = "tiger"
+
+Guides and masks are named by the path of a picture, relative to the file. See docs/recipes.md#files.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dream.errors import RecipeError, UnknownName
+from dream.presets import preset as find_preset
+from dream.recipes import Recipe
+
+MOST_BYTES = 1_000_000
+
+DigestOf = Callable[[Path], str]
+"""From the path of a picture to its pixel SHA-256; it keeps the picture for the dream."""
+
+_ABOUT = ("name", "description", "network", "preset")
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """A recipe that was read from a file.
+
+    Attributes:
+        name: what the look is called; the file's own name where it says nothing.
+        description: for people; may be empty.
+        network: the network it is made for, or None where any will do that has its layers.
+        preset: the preset it begins from, or None.
+        pictures: paths of the guides and masks it names.
+    """
+
+    name: str
+    description: str
+    network: str | None
+    preset: str | None
+    recipe: Recipe
+    pictures: tuple[Path, ...]
+
+
+def load_recipe_file(path: Path, *, network: str, digest_of: DigestOf) -> RecipeFile:
+    """The recipe in a TOML file.
+
+    network: what to take a preset for, where the file names no network.
+
+    Raises:
+        RecipeError: the file cannot be read, or says something that a recipe cannot have; with the file's name.
+    """
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MOST_BYTES + 1)
+        return _recipe_file(path, _parsed(text), network=network, digest_of=digest_of)
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: no TOML: {error}; see docs/recipes.md#files") from error
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    if len(text) > MOST_BYTES:
+        raise RecipeError(f"larger than {MOST_BYTES} bytes, which no recipe is")
+    return tomllib.loads(text.decode("utf-8"))
+
+
+def _recipe_file(path: Path, values: dict[str, Any], *, network: str, digest_of: DigestOf) -> RecipeFile:
+    about = {name: values.pop(name, None) for name in _ABOUT}
+    for name, value in about.items():
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise RecipeError(f"{name} must be a text, got {value!r}")
+    known = [field.name for field in fields(Recipe)]
+    for name in values:
+        if name not in known:
+            raise UnknownName("recipe field", name, [*_ABOUT, *known])
+    pictures: list[Path] = []
+
+    def digest(name: object) -> str:
+        picture = (path.parent / str(name)).expanduser()
+        if not picture.is_file():
+            raise RecipeError(f"names the picture {name}, and there is no such file beside it")
+        pictures.append(picture)
+        return digest_of(picture)
+
+    given = _with_digests(values, digest)
+    made_for = about["network"] or network
+    base = find_preset(about["preset"], made_for).to_json() if about["preset"] else {}
+    # Octaves of another kind have other fields; those of the same kind keep what the file does not name.
+    if (
+        base
+        and isinstance(given.get("octaves"), Mapping)
+        and given["octaves"].get("kind", base["octaves"]["kind"]) == base["octaves"]["kind"]
+    ):
+        given["octaves"] = {**base["octaves"], **given["octaves"]}
+    return RecipeFile(
+        name=about["name"] or path.stem,
+        description=about["description"] or "",
+        network=about["network"],
+        preset=about["preset"],
+        recipe=Recipe.from_json({**base, **given}),
+        pictures=tuple(dict.fromkeys(pictures)),
+    )
+
+
+def _with_digests(values: Mapping[str, Any], digest: Callable[[object], str]) -> dict[str, Any]:
+    """The same with `file = "..."` replaced by `picture = "<SHA-256>"` wherever a picture can stand."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            inner = _with_digests(value, digest)
+            if "file" in inner:
+                inner["picture"] = digest(inner.pop("file"))
+            found[name] = inner
+        elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            found[name] = [_with_digests({"term": each}, digest)["term"] for each in value]
+        else:
+            found[name] = value
+    return found
+
+
+def recipe_toml(recipe: Recipe, *, name: str, network: str, description: str = "") -> str:
+    """The recipe as the text of a file that reads back as the same recipe, every field in it."""
+    values = recipe.to_json()
+    tables = {key: values.pop(key) for key in ("octaves", "mask")}
+    objective = values.pop("objective")
+    lines = [
+        f"{key} = {_value(value)}"
+        for key, value in {"name": name, "description": description, "network": network}.items()
+        if value
+    ]
+    lines += ["", *(f"{key} = {_value(value)}" for key, value in values.items() if value is not None)]
+    for key, table in tables.items():
+        if table is not None:
+            lines += ["", f"[{key}]", *_table(table)]
+    for term in objective:
+        lines += ["", "[[objective]]", *_table(term)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+
+
+def _value(value: Any) -> str:
+    """A TOML value. TOML's basic strings take every escape that JSON writes."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {_value(each)}" for key, each in value.items() if each is not None)
+        return f"{{ {inner} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(each) for each in value)}]"
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.1f}" if abs(value) < 1e15 else repr(value)
+    # JSON leaves DEL as it is, which TOML does not allow.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def recipe_differences(first: Recipe, second: Recipe) -> tuple[tuple[str, Any, Any], ...]:
+    """(field, value in the first, value in the second) for each field in which they differ."""
+    a, b = first.to_json(), second.to_json()
+    return tuple((name, a[name], b[name]) for name in a if a[name] != b[name])
