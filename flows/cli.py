@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import collect, dreams, gallery, networks, schedules
+from flows.commands import collect, dreams, gallery, looks, networks, schedules
 
 app = typer.Typer(
     name="dreamcrawl",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (collect, dreams, gallery, networks, schedules):
+for module in (collect, dreams, looks, gallery, networks, schedules):
     module.register(app)
 
 

@@ -3,29 +3,73 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from flows.wiring import Environment
 
 
 @dataclass(frozen=True)
 class Look:
-    """A preset and a network, both known to exist and to fit."""
+    """A recipe and a network, both known to exist and to fit.
+
+    Attributes:
+        preset: what was asked for: the name of a preset, or the path of a recipe file.
+        name: what the look is called.
+        network: name of the network.
+        recipe: all that decides the picture, as JSON values.
+        pictures: files that the recipe names as guides or masks.
+    """
 
     preset: str
+    name: str
     network: str
+    recipe: dict[str, Any]
+    pictures: tuple[Path, ...] = ()
 
 
-def chosen_look(environment: Environment, *, preset: str | None, network: str | None) -> Look:
+def chosen_look(
+    environment: Environment,
+    *,
+    preset: str | None,
+    network: str | None,
+    strength: float | None = None,
+    seed: int | None = None,
+) -> Look:
     """The look asked for; found wanting before anything slow starts.
 
+    preset: the name of one, or the path of a recipe file, which ends in .toml.
+    strength, seed: in place of the recipe's own.
+
     Raises:
-        DreamError: No such preset or network, or none of that preset for the network; with the nearest names.
+        DreamError: No such preset or network, or none of that preset for the network, with the nearest names; or a
+            recipe file that cannot be read.
     """
-    from dream.networks.cards import network_card
+    from dream.networks import find_card
     from dream.presets import DEFAULT_PRESET
     from dream.presets import preset as find_preset
+    from dream.recipe_files import load_recipe_file
 
-    dream = environment.values.dream
-    look = Look(preset or dream.preset or DEFAULT_PRESET, network_card(network or dream.network).name)
-    find_preset(look.preset, look.network)
-    return look
+    settings = environment.values.dream
+    asked = preset or settings.preset or DEFAULT_PRESET
+    weights = environment.workspace.weights
+    name, pictures = asked, tuple[Path, ...]()
+    card = find_card(network or settings.network, weights)
+    if asked.lower().endswith(".toml"):
+        path = Path(asked).expanduser().resolve()
+        file = load_recipe_file(path, network=card.name, digest_of=_digest_of)
+        if network is None and file.network is not None:
+            card = find_card(file.network, weights)
+        asked, name, recipe, pictures = str(path), file.name, file.recipe, file.pictures
+    else:
+        recipe = find_preset(asked, card.name)
+    changes = {key: value for key, value in {"strength": strength, "seed": seed}.items() if value is not None}
+    recipe = recipe.with_changes(**changes)
+    return Look(asked, name, card.name, recipe.to_json(), pictures)
+
+
+def _digest_of(path: Path) -> str:
+    from pipeline.fingerprints import pixel_sha256
+    from pipeline.images import read_picture
+
+    return pixel_sha256(read_picture(path))

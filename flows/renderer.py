@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flows.look import Look
 from flows.wiring import Environment, open_catalog, open_store
 from pipeline.stylize import RendererIdentity, RenderOutcome, RenderProgress, RenderRequest, RgbImage
 
@@ -13,12 +15,44 @@ if TYPE_CHECKING:
     from dream.recipes import Recipe
 
 
+@dataclass(frozen=True)
+class DreamPlan:
+    """What some dreams will take.
+
+    Attributes:
+        pictures: How many are to be made.
+        already: How many are there, or cannot be made.
+        pixel_steps: Pixels times steps, over all octaves of all of them.
+        operations: Floating-point operations.
+        pixel_steps_per_second: What this machine did just now, or None where nothing is to be made.
+        seconds: How long it will take at that rate, without loading.
+    """
+
+    pictures: int
+    already: int
+    pixel_steps: int
+    operations: float
+    pixel_steps_per_second: float | None
+    seconds: float
+
+
 class DreamRenderer:
     """Renders with one recipe on one network; TensorFlow and the weights load with the first picture."""
 
-    def __init__(self, recipe: Recipe, identity: RendererIdentity, environment: Environment) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        identity: RendererIdentity,
+        environment: Environment,
+        *,
+        pictures: Mapping[str, RgbImage] | None = None,
+        keeps_octaves: bool = True,
+    ) -> None:
+        """pictures: the guides and masks by pixel SHA-256; None to take them from the catalog."""
         self.identity = identity
-        self._recipe = recipe
+        self._given = pictures
+        self._keeps_octaves = keeps_octaves
+        self.recipe = recipe
         self._environment = environment
         self._network: Network | None = None
 
@@ -42,11 +76,11 @@ class DreamRenderer:
 
         outcomes = render_all(
             [Request(request.key, request.size, remembering(request)) for request in requests],
-            self._recipe,
+            self.recipe,
             self.network,
             pictures=self._pictures(),
             profile=self.identity.profile,
-            checkpoints=self._environment.workspace.octaves,
+            checkpoints=self._environment.workspace.octaves if self._keeps_octaves else None,
             on_progress=tell,
         )
         for outcome in outcomes:
@@ -75,10 +109,37 @@ class DreamRenderer:
             )
         return self._network
 
+    def plan(self, sizes: Sequence[tuple[int, int]], *, already: int) -> DreamPlan:
+        """What pictures of these sizes would take; a few steps are run to measure the rate of this machine."""
+        from dream.objectives import check_objective, layers_needed, resolve, smallest_side
+        from dream.probing import pixel_steps_per_second
+        from dream.schedule import plan_cost
+
+        check_objective(self.recipe.objective, self.network)
+        objective = resolve(self.recipe.objective, self.network, seed=self.recipe.seed)
+        layers = layers_needed(objective, self.network)
+        cost = plan_cost(
+            sizes,
+            self.recipe,
+            floor=smallest_side(objective, self.network),
+            macs_per_pixel=max(self.network.layer(name).macs_per_pixel for name in layers),
+        )
+        rate = pixel_steps_per_second(self.recipe, objective, self.network) if cost.pixel_steps else None
+        return DreamPlan(
+            pictures=cost.pictures,
+            already=already,
+            pixel_steps=cost.pixel_steps,
+            operations=cost.operations,
+            pixel_steps_per_second=rate,
+            seconds=cost.pixel_steps / rate if rate else 0.0,
+        )
+
     def _pictures(self) -> Mapping[str, RgbImage]:
         """The guides and masks, from the catalog."""
         from pipeline.provenance.preparation import stored_pictures
 
+        if self._given is not None:
+            return self._given
         if not self.identity.pictures:
             return {}
         with open_catalog(self._environment) as catalog:
@@ -91,18 +152,23 @@ def _measures(dream: RgbImage, source: RgbImage) -> dict[str, float]:
     return measure(dream, source).to_json()
 
 
-def dream_renderer(
-    environment: Environment, *, preset: str, network: str, recipe: dict[str, Any] | None = None
-) -> DreamRenderer:
-    """A renderer for a named look, or for a recipe of one's own that goes by that name.
+def look_renderer(environment: Environment, look: Look) -> DreamRenderer:
+    """A renderer for a chosen look.
 
     Raises:
-        DreamError: No such preset or network; the message offers the nearest names.
+        DreamError: The network is not known to this version.
     """
-    from dream.presets import preset as find_preset
+    return renderer_for(environment, look.recipe, look.network, preset=look.name)
 
-    chosen = recipe if recipe is not None else find_preset(preset, network).to_json()
-    return renderer_for(environment, chosen, network, preset=preset)
+
+def figure_renderer(environment: Environment, look: Look) -> DreamRenderer:
+    """A renderer that leaves nothing behind, and reads guides and masks from their files."""
+    from pipeline.fingerprints import pixel_sha256
+    from pipeline.images import read_picture
+
+    pictures = {pixel_sha256(picture): picture for picture in map(read_picture, look.pictures)}
+    made = look_renderer(environment, look)
+    return DreamRenderer(made.recipe, made.identity, environment, pictures=pictures, keeps_octaves=False)
 
 
 def renderer_for(

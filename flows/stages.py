@@ -16,6 +16,8 @@ from pipeline.errors import InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 if TYPE_CHECKING:
+    from flows.look import Look
+    from flows.renderer import DreamPlan
     from pipeline.catalog.engine import Catalog
 
 
@@ -196,33 +198,36 @@ def add_ingest_reports(first: IngestReport, second: IngestReport) -> IngestRepor
 def dream_stage(
     environment: Environment,
     *,
-    run_id: int | None,
+    run_id: int,
     item_ids: Sequence[int],
-    preset: str,
-    network: str,
+    look: Look,
     progress_from: int = 0,
     progress_total: int | None = None,
 ) -> StylizeReport:
     """Dream on these items; what was dreamed before is found and not made again.
+
+    Guides and masks that the look names become items first, so that every dream can be made again.
 
     Args:
         progress_from: How many pictures of this run earlier batches had.
         progress_total: How many pictures the run has in all; default: these.
 
     Raises:
-        DreamError: An unknown preset or network, or weights that cannot be had.
+        DreamError: A recipe that does not fit the network, or weights that cannot be had.
     """
-    from flows.renderer import dream_renderer
+    from flows.renderer import look_renderer
     from pipeline.stylize import StylizeProgress, stylize_items
 
-    renderer = dream_renderer(environment, preset=preset, network=network)
+    for picture in look.pictures:
+        ingest_file_stage(environment, picture, run_id=run_id)
+    renderer = look_renderer(environment, look)
     reporter = current_reporter()
     total = progress_total if progress_total is not None else len(item_ids)
 
     def on_progress(progress: StylizeProgress) -> None:
         # By work done, in pictures: a large one counts for as many small ones as it takes.
         done = progress_from + progress.done * len(item_ids)
-        reporter.step("dream", done, total, f"{preset} on i{progress.item_id}")
+        reporter.step("dream", done, total, f"{look.name} on i{progress.item_id}")
 
     with open_catalog(environment) as catalog:
         return stylize_items(
@@ -235,6 +240,17 @@ def dream_stage(
             output_format=environment.values.dream.format,
             on_progress=on_progress,
         )
+
+
+def plan_stage(environment: Environment, *, item_ids: Sequence[int], look: Look) -> DreamPlan:
+    """What dreaming on these items would take, measured on this machine for a moment; nothing is made."""
+    from flows.renderer import look_renderer
+    from pipeline.stylize import sizes_to_render
+
+    renderer = look_renderer(environment, look)
+    with open_catalog(environment) as catalog:
+        sizes = sizes_to_render(item_ids, identity=renderer.identity, catalog=catalog)
+    return renderer.plan(sizes, already=len(item_ids) - len(sizes))
 
 
 def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> VerifyReport:

@@ -16,6 +16,7 @@ from prefect.tasks import Task
 
 from flows import stages
 from flows.funnel import Funnel
+from flows.look import chosen_look
 from flows.wiring import Environment, load_environment
 from pipeline.errors import CatalogBusy
 from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
@@ -71,8 +72,7 @@ def dream_task(
         environment,
         run_id=run_id,
         item_ids=item_ids,
-        preset=preset,
-        network=network,
+        look=chosen_look(environment, preset=preset, network=network),
         progress_from=progress_from,
         progress_total=progress_total,
     )

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from pipeline.embedded import read_embedded, read_orientation
-from pipeline.errors import ImageRejected, Reason
+from pipeline.errors import ImageRejected, NotFound, Reason
 from pipeline.formats import MEDIA_TYPES, count_gif_frames, is_cut_short, png_has_wrong_checksum, sniff, webp_size
 from pipeline.pixels import to_upright_srgb
 
@@ -157,6 +158,23 @@ def thumbnail(data: bytes, *, max_side: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(fit(rgb, max_side)).save(out, format="WEBP", quality=_THUMBNAIL_QUALITY, method=4)
     return out.getvalue()
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a picture file of the user's own: uint8, shape (height, width, 3).
+
+    Raises:
+        NotFound: The file cannot be read.
+        ImageRejected: It is no picture, or one that is not taken; with the file's name.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        return decode(data).rgb
+    except ImageRejected as error:
+        raise ImageRejected(error.reason, f"{path}: {error}") from error
 
 
 def fit(rgb: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

@@ -59,6 +59,7 @@ __all__ = [
     "RgbImage",
     "StylizeProgress",
     "derivation_key",
+    "sizes_to_render",
     "stylize_items",
 ]
 
@@ -141,6 +142,21 @@ def stylize_items(
         ),
         seconds=time.monotonic() - started,
     )
+
+
+def sizes_to_render(
+    item_ids: Sequence[int], *, identity: RendererIdentity, catalog: Catalog
+) -> tuple[tuple[int, int], ...]:
+    """(height, width) of the renderer's input for each of these items that has no such dream and may have one."""
+    sizes = []
+    with catalog.read() as uow:
+        for item_id in dict.fromkeys(item_ids):
+            item = uow.items.get(item_id)
+            if item is None or license_of(item).permits_adaptation is False:
+                continue
+            if uow.derivations.by_key(derivation_key(item.pixel_sha256, identity)) is None:
+                sizes.append(fitted_size(item.height, item.width, identity.max_side))
+    return tuple(sizes)
 
 
 class _NotDreamed(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,8 @@ def load_photos() -> list[Photo]:
     """All bundled photographs, in the order of their file names."""
     text = files("crawler.sample_site").joinpath("photos", "photos.json").read_text(encoding="utf-8")
     return [Photo(**{**entry, "keywords": tuple(entry["keywords"])}) for entry in json.loads(text)]
+
+
+def photo_path(file: str) -> Path:
+    """Where a bundled photograph lies on disk."""
+    return Path(str(files("crawler.sample_site").joinpath("photos", file)))

@@ -42,7 +42,13 @@ LimitOption = Annotated[
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="Look of the dreams; `dreamcrawl presets` lists them.", show_default=False),
+    typer.Option(
+        "--preset",
+        "-p",
+        help="Look of the dreams: one that `dreamcrawl presets` lists, or a recipe file.",
+        metavar="NAME|FILE.toml",
+        show_default=False,
+    ),
 ]
 NetworkOption = Annotated[
     str | None, typer.Option("--network", help="Network to dream with; `dreamcrawl networks list`.", show_default=False)

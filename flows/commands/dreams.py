@@ -1,11 +1,11 @@
-"""dream, verify, replay, presets: making pictures and proving how they were made."""
+"""dream, verify, replay: making pictures and proving how they were made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,10 +19,12 @@ from flows.commands.common import (
     existing_environment,
     output,
     print_json,
-    print_table,
     shows_errors,
 )
 from flows.wiring import Environment, open_catalog
+
+if TYPE_CHECKING:
+    from flows.renderer import DreamPlan
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +32,6 @@ def register(app: typer.Typer) -> None:
     app.command()(dream)
     app.command()(verify)
     app.command()(replay)
-    app.command()(presets)
 
 
 @shows_errors
@@ -43,6 +44,25 @@ def dream(
         int | None, typer.Option("--limit", "-n", min=1, help="Dream on at most this many items.", show_default="all")
     ] = None,
     max_side: MaxSideOption = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--strength", min=0.0, max=1.0, help="0: the picture, 1: the whole dream.", show_default="as the look"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of all that is random.", show_default="as the look")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="exact: the same bytes again; fast: the same dream up to rounding.",
+            metavar="exact|fast",
+            show_default="exact",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and make nothing.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,21 +73,23 @@ def dream(
 
     if item and file:
         raise ShownError("give --item or --file, not both", ExitCode.USAGE)
-    environment = (environment_for if file else existing_environment)(workspace, dream__max_side=max_side)
-    look = chosen_look(environment, preset=preset, network=network)
-    wanted: Sequence[int] = (parse_id(item, "i"),) if item else ()
-    with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=asdict(look)) as record:
-        if file:
-            wanted = (stages.ingest_file_stage(environment, file.expanduser(), run_id=record.id),)
-        elif item:
-            stages.items_to_dream(environment, item_ids=wanted, limit=None)  # there must be one
-        else:
-            with open_catalog(environment) as catalog, catalog.read() as uow:
-                every = uow.items.representative_ids()
-            wanted = stages.items_to_dream(environment, item_ids=every, limit=limit)
-        report = stages.dream_stage(
-            environment, run_id=record.id, item_ids=wanted, preset=look.preset, network=look.network
+    if plan and file:
+        raise ShownError("--plan is for items; leave --file out", ExitCode.USAGE)
+    get_environment = environment_for if file else existing_environment
+    environment = get_environment(workspace, dream__max_side=max_side, dream__profile=profile)
+    look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
+    if plan:
+        _show_plan(
+            stages.plan_stage(environment, item_ids=_wanted(environment, item, limit), look=look), as_json=as_json
         )
+        return
+    parameters = {"preset": look.preset, "network": look.network, "recipe": look.recipe}
+    with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=parameters) as record:
+        if file:
+            wanted: Sequence[int] = (stages.ingest_file_stage(environment, file.expanduser(), run_id=record.id),)
+        else:
+            wanted = _wanted(environment, item, limit)
+        report = stages.dream_stage(environment, run_id=record.id, item_ids=wanted, look=look)
         record.update(record.funnel.with_stylize(report))
     made = _derivations(environment, report.derivation_ids)
     if as_json:
@@ -81,6 +103,40 @@ def dream(
         console.print(f"{report.made} made, {report.already} already there, {len(report.failed)} failed")
     if report.failed:
         raise typer.Exit(ExitCode.PARTIAL if report.derivation_ids else ExitCode.FAILED)
+
+
+def _wanted(environment: Environment, item: str | None, limit: int | None) -> Sequence[int]:
+    """The item asked for, or every one that represents its near duplicates."""
+    from flows import stages
+
+    if item:
+        wanted = (parse_id(item, "i"),)
+        stages.items_to_dream(environment, item_ids=wanted, limit=None)  # there must be one
+        return wanted
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        every = uow.items.representative_ids()
+    return stages.items_to_dream(environment, item_ids=every, limit=limit)
+
+
+def _show_plan(plan: DreamPlan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(plan))
+        return
+    console = output()
+    console.print(f"{plan.pictures} to make, {plan.already} already there or not to be made")
+    if plan.pixel_steps_per_second:
+        megapixels = plan.pixel_steps / 1e6
+        console.print(
+            f"{megapixels:.0f} million pixels times steps, {plan.operations / 1e12:.2f} TFLOP; this machine does "
+            f"{plan.pixel_steps_per_second / 1e6:.2f} million a second"
+        )
+        console.print(f"about {_duration(plan.seconds)}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @shows_errors
@@ -154,33 +210,6 @@ def replay(
             console.print(f"  {name}: {recorded} then, {now} now", markup=False)
     if report.verdict == "different":
         raise typer.Exit(ExitCode.FAILED)
-
-
-@shows_errors
-def presets(network: NetworkOption = None, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """List the looks."""
-    from dream.presets import DEFAULT_PRESET, describe, preset_names
-    from dream.presets import preset as find_preset
-    from flows.look import chosen_look
-
-    environment = environment_for(workspace)
-    look = chosen_look(environment, preset=DEFAULT_PRESET, network=network)
-    rows = [
-        {
-            "preset": name,
-            "default": name == DEFAULT_PRESET,
-            "description": describe(name),
-            "recipe": find_preset(name, look.network).to_json(),
-        }
-        for name in preset_names()
-    ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(
-            ("preset", "", "look"),
-            [(row["preset"], "default" if row["default"] else "", row["description"]) for row in rows],
-        )
 
 
 def parse_id(text: str, letter: str) -> int:
