@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from dream.checks import all_there, choice, integer, mapping, number, only_known, sequence
 from dream.errors import RecipeError, UnknownName
@@ -26,6 +26,7 @@ from dream.terms import (
     Pick,
     Reduction,
     Term,
+    plain,
     term_from_json,
     term_to_json,
 )
@@ -284,7 +285,7 @@ class Recipe:
         data["octaves"] = {"kind": kind, **data["octaves"]}
         if self.mask is not None:
             data["mask"] = {"kind": region_kind(self.mask), **data["mask"]}
-        return _plain(data)
+        return plain(data)
 
     def picture_digests(self) -> tuple[str, ...]:
         """The pixel SHA-256 of every other picture that this recipe needs: guides and masks."""
@@ -348,15 +349,3 @@ def _octaves(data: object) -> Octaves:
     if "exponents" in values:
         values["exponents"] = sequence("octaves.exponents", values["exponents"])
     return cls(**values)
-
-
-_T = TypeVar("_T")
-
-
-def _plain(value: _T) -> _T:
-    """Enumerations and tuples replaced by what JSON knows, all the way down."""
-    if isinstance(value, dict):
-        return cast("_T", {key: _plain(inner) for key, inner in value.items()})
-    if isinstance(value, tuple):
-        return cast("_T", [_plain(inner) for inner in value])
-    return cast("_T", value.value) if isinstance(value, StrEnum) else value

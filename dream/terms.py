@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from dream.checks import all_there, choice, finite_number, integer, mapping, name_text, number, only_known, sequence
 from dream.checks import picture_digest as check_digest
@@ -212,7 +212,19 @@ def term_to_json(term: Term) -> dict[str, Any]:
     values: dict[str, Any] = {"kind": kind, **asdict(term)}
     if isinstance(term, LayerTerm) and term.region is not None:
         values["region"] = {"kind": region_kind(term.region), **values["region"]}
-    return values
+    return plain(values)
+
+
+_T = TypeVar("_T")
+
+
+def plain(value: _T) -> _T:
+    """Enumerations and tuples replaced by what JSON knows, all the way down."""
+    if isinstance(value, dict):
+        return cast("_T", {key: plain(inner) for key, inner in value.items()})
+    if isinstance(value, tuple | list):
+        return cast("_T", [plain(inner) for inner in value])
+    return cast("_T", value.value) if isinstance(value, StrEnum) else value
 
 
 def term_from_json(data: object) -> Term:

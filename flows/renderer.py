@@ -60,6 +60,8 @@ class DreamRenderer:
         self, requests: Sequence[RenderRequest], on_progress: Callable[[RenderProgress], None]
     ) -> Iterator[RenderOutcome]:
         """The dreams of these pictures, as each is done, with the facts and measures that provenance records."""
+        # First, as it settles TensorFlow before anything loads it.
+        network = self.network
         from dream.batches import Progress, Request, render_all
 
         def tell(progress: Progress) -> None:
@@ -77,7 +79,7 @@ class DreamRenderer:
         outcomes = render_all(
             [Request(request.key, request.size, remembering(request)) for request in requests],
             self.recipe,
-            self.network,
+            network,
             pictures=self._pictures(),
             profile=self.identity.profile,
             checkpoints=self._environment.workspace.octaves if self._keeps_octaves else None,
@@ -111,20 +113,21 @@ class DreamRenderer:
 
     def plan(self, sizes: Sequence[tuple[int, int]], *, already: int) -> DreamPlan:
         """What pictures of these sizes would take; a few steps are run to measure the rate of this machine."""
+        network = self.network  # first: it settles TensorFlow
         from dream.objectives import check_objective, layers_needed, resolve, smallest_side
         from dream.probing import pixel_steps_per_second
         from dream.schedule import plan_cost
 
-        check_objective(self.recipe.objective, self.network)
-        objective = resolve(self.recipe.objective, self.network, seed=self.recipe.seed)
-        layers = layers_needed(objective, self.network)
+        check_objective(self.recipe.objective, network)
+        objective = resolve(self.recipe.objective, network, seed=self.recipe.seed)
+        layers = layers_needed(objective, network)
         cost = plan_cost(
             sizes,
             self.recipe,
-            floor=smallest_side(objective, self.network),
-            macs_per_pixel=max(self.network.layer(name).macs_per_pixel for name in layers),
+            floor=smallest_side(objective, network),
+            macs_per_pixel=max(network.layer(name).macs_per_pixel for name in layers),
         )
-        rate = pixel_steps_per_second(self.recipe, objective, self.network) if cost.pixel_steps else None
+        rate = pixel_steps_per_second(self.recipe, objective, network) if cost.pixel_steps else None
         return DreamPlan(
             pictures=cost.pictures,
             already=already,
