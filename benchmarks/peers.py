@@ -15,8 +15,8 @@ import numpy as np
 Picture = np.ndarray
 """float32, shape (height, width, 3), -1 to 1, as InceptionV3 takes it."""
 
-Climb = Callable[[Picture, int, float], tuple[Picture, float]]
-"""(picture, steps, step size on -1 to 1) -> the picture after them, and the objective on it."""
+Climb = Callable[[Picture, int, float], Picture]
+"""(picture, steps, step size on -1 to 1) -> the picture after them."""
 
 LAYERS = ("mixed3", "mixed5")
 
@@ -40,6 +40,18 @@ def inception(seed: int = 11) -> Any:
     return model
 
 
+def operations(height: int, width: int) -> int:
+    """Floating-point operations of one step on a picture of this size, counted on the real shapes of its layers.
+
+    Two for each multiplication of a convolution, forward, and as many again for the gradient of the pixels.
+    """
+    import keras
+
+    sized = truncated(keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(height, width, 3)))
+    convolutions = [layer for layer in sized.layers if isinstance(layer, keras.layers.Conv2D)]
+    return sum(4 * int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape)) for layer in convolutions)
+
+
 def truncated(model: Any) -> Any:
     """The model up to the layers that are climbed."""
     import keras
@@ -59,10 +71,16 @@ def _tape_step(model: Any, pixels: Any, step_size: Any) -> tuple[Any, Any]:
     return tf.clip_by_value(pixels + gradient * step_size, -1.0, 1.0), loss
 
 
-def _objective(model: Any, pixels: Any) -> float:
+def objectives(model: Any, pictures: list[Any]) -> list[float]:
+    """The objective on each picture, uint8."""
     import tensorflow as tf
 
-    return float(tf.add_n([tf.reduce_mean(activation) for activation in model(pixels[None], training=False)]))
+    network = truncated(model)
+    found = []
+    for picture in pictures:
+        pixels = tf.constant(picture.astype(np.float32) / 127.5 - 1)[None]
+        found.append(float(tf.add_n([tf.reduce_mean(value) for value in network(pixels, training=False)])))
+    return found
 
 
 def tutorial(model: Any) -> Climb:
@@ -83,9 +101,10 @@ def tutorial(model: Any) -> Climb:
             pixels, _ = _tape_step(network, pixels, step_size)
         return pixels
 
-    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+    def climb(picture: Picture, steps: int, step_size: float) -> Picture:
         pixels = loop(tf.constant(picture), tf.constant(steps), tf.constant(step_size, tf.float32))
-        return pixels.numpy(), _objective(network, pixels)
+        found: Picture = pixels.numpy()
+        return found
 
     return climb
 
@@ -100,12 +119,13 @@ def keras_example(model: Any) -> Climb:
     def step(pixels: Any, step_size: Any) -> Any:
         return _tape_step(network, pixels, step_size)
 
-    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+    def climb(picture: Picture, steps: int, step_size: float) -> Picture:
         pixels = tf.constant(picture)
         for _ in range(steps):
             pixels, loss = step(pixels, tf.constant(step_size, tf.float32))
             float(loss)
-        return pixels.numpy(), _objective(network, pixels)
+        found: Picture = pixels.numpy()
+        return found
 
     return climb
 
@@ -116,11 +136,12 @@ def eager(model: Any) -> Climb:
 
     network = truncated(model)
 
-    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+    def climb(picture: Picture, steps: int, step_size: float) -> Picture:
         pixels = tf.constant(picture)
         for _ in range(steps):
             pixels, _ = _tape_step(network, pixels, step_size)
-        return pixels.numpy(), _objective(network, pixels)
+        found: Picture = pixels.numpy()
+        return found
 
     return climb
 
@@ -171,14 +192,14 @@ def torch_loop() -> Climb:
                 total = total + x.mean()
         return total
 
-    def climb(picture: Picture, steps: int, step_size: float) -> tuple[Picture, float]:
+    def climb(picture: Picture, steps: int, step_size: float) -> Picture:
         pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()).to(memory_format=torch.channels_last)
         for _ in range(steps):
             pixels.requires_grad_(True)
             (gradient,) = torch.autograd.grad(loss_of(pixels), pixels)
             with torch.no_grad():
                 pixels = (pixels + step_size * gradient / (gradient.std() + 1e-8)).clamp(-1, 1)
-        with torch.no_grad():
-            return pixels[0].permute(1, 2, 0).numpy(), float(loss_of(pixels))
+        found: Picture = pixels[0].permute(1, 2, 0).numpy()
+        return found
 
     return climb

@@ -79,7 +79,7 @@ def _dense(node: Node, dtype: Any) -> _Operation:
 
 
 def _scale(node: Node, dtype: Any) -> _Operation:
-    gain, bias = (node.weights[name].astype("float32") for name in ("gain", "bias"))
+    gain, bias = (node.weights[name].astype(np.float32, copy=False) for name in ("gain", "bias"))
     return lambda inputs: inputs[0] * _constant(gain, dtype) + _constant(bias, dtype)
 
 
@@ -111,14 +111,14 @@ def _constant(array: Any, dtype: Any) -> Any:
     Made there and not before: oneDNN brings a kernel into its own order once where it is a constant of the graph,
     and before every call, on one thread, where the graph only captures it.
     """
-    return tf.constant(array.astype(dtype.as_numpy_dtype), dtype=dtype)
+    return tf.constant(array.astype(dtype.as_numpy_dtype, copy=False), dtype=dtype)
 
 
 def _linear(node: Node, dtype: Any, operate: Callable[[Any, Any], Any]) -> _Operation:
-    kernel, bias = node.weights["kernel"].astype("float32"), node.weights.get("bias")
+    kernel, bias = node.weights["kernel"].astype(np.float32, copy=False), node.weights.get("bias")
     if bias is None:
         return lambda inputs: operate(inputs[0], _constant(kernel, dtype))
-    offset = bias.astype("float32")
+    offset = bias.astype(np.float32, copy=False)
     return lambda inputs: tf.nn.bias_add(operate(inputs[0], _constant(kernel, dtype)), _constant(offset, dtype))
 
 

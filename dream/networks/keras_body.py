@@ -15,7 +15,7 @@ from dream.networks.cards import NetworkCard
 from dream.networks.compiler import compile_nodes
 from dream.networks.inventory import LayerInfo, computing_layers, inventory
 from dream.networks.network import Activations, Network
-from dream.networks.nodes import read_model
+from dream.networks.nodes import Node, read_model
 from dream.networks.rewrites import compiled_nodes
 
 # Folding and merging round differently; over the depth of a network that stays some 1e-6 of the activations.
@@ -23,6 +23,7 @@ from dream.networks.rewrites import compiled_nodes
 LARGEST_FOLD_DIFFERENCE = 1e-3
 
 _PROBE_SIDE = 96
+_COMPILED_AT_ONCE = 8
 
 
 class KerasBody:
@@ -35,6 +36,7 @@ class KerasBody:
         self._nodes = read_model(model, names)
         self._lock = threading.Lock()
         self._fold_difference: float | None = None
+        self._compiled: dict[tuple[str, ...], tuple[Node, ...]] = {}
         self.layers: tuple[LayerInfo, ...] = tuple(inventory(model, names))
 
     @property
@@ -53,11 +55,19 @@ class KerasBody:
         Raises:
             NetworkInvalid: the two do not agree, or the activations are not finite numbers.
         """
-        nodes = compiled_nodes(self._nodes, names)
-        difference = self._difference(compile_nodes(nodes, names), names)
+        return compile_nodes(self._checked(tuple(sorted(names))), names, dtype=dtype)
+
+    def _checked(self, names: tuple[str, ...]) -> tuple[Node, ...]:
+        """The nodes for these layers, compiled and checked once and shared by all who ask."""
         with self._lock:
-            self._fold_difference = max(difference, self._fold_difference or 0.0)
-        return compile_nodes(nodes, names, dtype=dtype)
+            if names not in self._compiled:
+                nodes = compiled_nodes(self._nodes, names)
+                difference = self._difference(compile_nodes(nodes, names), names)
+                self._fold_difference = max(difference, self._fold_difference or 0.0)
+                if len(self._compiled) >= _COMPILED_AT_ONCE:
+                    self._compiled.pop(next(iter(self._compiled)))
+                self._compiled[names] = nodes
+            return self._compiled[names]
 
     def _difference(self, function: Activations, names: Sequence[str]) -> float:
         """Max |compiled - model| over the root mean square of the model's activation, the largest of all layers."""

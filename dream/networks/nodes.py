@@ -26,7 +26,7 @@ class Node:
             `avg_pool`, `mean` (over all places), `pad`, `add`, `concat`, `slice`, `identity`, or `layer`.
         inputs: names of the nodes it reads; the picture is `INPUT`.
         settings: what else decides it, such as strides.
-        weights: float64 arrays; `kernel` and `bias`, or `gain` and `bias`.
+        weights: `kernel` and `bias` as stored, or the `gain` and `bias` of a `scale` in float64.
         layer: the Keras layer itself, for `layer`: one that is called as it is.
     """
 
@@ -107,9 +107,9 @@ def _dense(layer: Any, name: str, inputs: tuple[str, ...]) -> Node:
 
 def _batch_norm(layer: Any, name: str, inputs: tuple[str, ...]) -> Node:
     """As trained: gain = gamma / sqrt(variance + epsilon), bias = beta - gain * mean; all in float64."""
-    mean, variance = _array(layer.moving_mean), _array(layer.moving_variance)
-    gamma = _array(layer.gamma) if layer.scale else np.ones_like(mean)
-    beta = _array(layer.beta) if layer.center else np.zeros_like(mean)
+    mean, variance = (_array(value).astype(np.float64) for value in (layer.moving_mean, layer.moving_variance))
+    gamma = _array(layer.gamma).astype(np.float64) if layer.scale else np.ones_like(mean)
+    beta = _array(layer.beta).astype(np.float64) if layer.center else np.zeros_like(mean)
     gain = gamma / np.sqrt(variance + layer.epsilon)
     return Node(name, "scale", inputs, {}, {"gain": gain, "bias": beta - gain * mean})
 
@@ -180,7 +180,7 @@ def _kernel_and_bias(layer: Any) -> dict[str, Array]:
 
 
 def _array(variable: Any) -> Array:
-    return np.asarray(variable.numpy(), dtype=np.float64)
+    return np.asarray(variable.numpy())
 
 
 def _activation_name(function: Any) -> str:

@@ -58,8 +58,9 @@ def _scaled(node: Node, scale: Node) -> Mapping[str, Array]:
     gain, offset = scale.weights["gain"], scale.weights["bias"]
     kernel, bias = node.weights["kernel"], node.weights.get("bias", np.zeros_like(gain))
     # A depthwise kernel has its channels on the third axis, with one filter for each.
-    scaled = kernel * (gain[:, None] if node.op == "depthwise" else gain)
-    return {"kernel": scaled, "bias": gain * bias + offset}
+    scaled = kernel.astype(np.float64) * (gain[:, None] if node.op == "depthwise" else gain)
+    folded = {"kernel": scaled, "bias": gain * bias.astype(np.float64) + offset}
+    return {name: array.astype(np.float32) for name, array in folded.items()}
 
 
 def pool_after_projection(nodes: Nodes, wanted: Collection[str]) -> list[Node]:
