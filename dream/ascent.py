@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ _HALF_PRECISION_SCALE = 2.0**14
 
 # The widest of the Gaussians has twice the recipe's sigma, and three times its width is all of it.
 _BLUR_REACH = 6
+
+# A GPU that has no room for what is copied to it says so in an internal error.
+_MEMORY_WORDS = re.compile("out of memory|Dst tensor is not initialized", re.IGNORECASE)
 
 _OnSteps = Callable[[int], None]
 
@@ -116,7 +120,7 @@ class Ascent:
         Raises:
             OutOfMemory: the batch does not fit; make it smaller, or tile.
         """
-        with _memory_errors(), _on(self.device):
+        with memory_errors(), on_device(self.device):
             images = tf.convert_to_tensor(images, tf.float32)
             extra = {name: tf.convert_to_tensor(value, tf.float32) for name, value in (inputs or {}).items()}
             room = tf.ones([1, 1, 1, 1]) if mask is None else tf.convert_to_tensor(mask, tf.float32)
@@ -233,7 +237,7 @@ def _compiled(
             return index + 1, images, state, values.write(index, value), slopes.write(index, slope)
 
         arrays = tf.TensorArray(tf.float32, count), tf.TensorArray(tf.float32, count)
-        with _on(device):
+        with on_device(device):
             _, images, state, values, slopes = tf.while_loop(
                 lambda index, *_: index < count,
                 body,
@@ -260,14 +264,22 @@ def _compiled(
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
+    """Makes one error of all the ways in which memory can run out.
+
+    Raises:
+        OutOfMemory: instead of them.
+    """
     try:
         yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError, MemoryError) as error:
+        if isinstance(error, tf.errors.InternalError) and not _MEMORY_WORDS.search(str(error)):
+            raise
         raise OutOfMemory(
             "the memory is not enough for this picture at this size; set a smaller tile_side or max_side"
         ) from error
 
 
-def _on(device: str | None) -> Any:
+def on_device(device: str | None) -> Any:
+    """Places what TensorFlow computes on this device; None leaves it to TensorFlow."""
     return contextlib.nullcontext() if device is None else tf.device(device)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.checkpoints import Checkpoints
-from dream.errors import DreamError, ImageUnusable, OutOfMemory, RecipeError
+from dream.devices import Crew
+from dream.errors import DeviceFailed, DreamError, ImageUnusable, RecipeError
 from dream.networks.network import Network
 from dream.objectives import check_objective, resolve, smallest_side
-from dream.octave_run import Dream, Picture, Setting, dream_together, with_smaller_tiles
+from dream.octave_run import Dream, Picture, Setting, dream_together
 from dream.pixels import check_image
 from dream.probing import choose_variant
 from dream.profiles import EXACT, Profile
+from dream.progress import Progress, Tracker
 from dream.recipes import Recipe
 from dream.schedule import Work, batches, plan_work
 
-RgbArray = NDArray[np.uint8]
+__all__ = ["Outcome", "Progress", "Request", "render_all"]
 
-MOST_IN_BATCH = 4
+RgbArray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -56,23 +54,6 @@ class Outcome:
     error: Exception | None = None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far all the requests have come.
-
-    Attributes:
-        done: 0 to 1, weighted by pixels times steps.
-        seconds_left: None until there is a rate to tell it from.
-        key: of a picture at hand.
-        fraction: 0 to 1, of that picture.
-    """
-
-    done: float
-    seconds_left: float | None
-    key: str
-    fraction: float
-
-
 def render_all(
     requests: Sequence[Request],
     recipe: Recipe,
@@ -90,30 +71,36 @@ def render_all(
     profile: `exact` or `fast`, see `dream.profiles`.
     checkpoints: a folder in which octaves that are done are kept, so that a run that was killed goes on after them.
     devices: names of TensorFlow devices that share the work; None for every GPU, or the processor.
-    on_progress: told about once a second; it may raise to stop.
+    on_progress: told about once a second, on the caller's thread; it may raise to stop.
 
     A picture that cannot be loaded or dreamt on is an outcome with an error; the others go on. Where memory runs out,
-    the batch is halved, then the picture is cut into smaller tiles; the facts say so.
+    fewer pictures climb together, then a picture is cut into smaller tiles; the facts say so. Where a device fails,
+    another one does its work. Closing the iterator stops the work within about a second.
 
     Raises:
         RecipeError: the recipe does not fit the network, or a guide or mask is missing; before any work.
-        DreamError: no such profile.
+        DreamError: no such profile, or no such device.
+        ValueError: two requests have the same key, or one has a key that cannot name a checkpoint.
     """
     setting, floor = _setting(recipe, network, pictures or {}, profile, checkpoints)
+    _check_keys(requests, setting.checkpoints)
+    names = _devices(devices)
     work = [plan_work(index, request.size, recipe, floor=floor) for index, request in enumerate(requests)]
-    names = tuple(devices) if devices is not None else _every_device()
+    if not work:
+        return
     settings = [replace(setting, device=name) for name in names]
-    if setting.profile == Profile.FAST and work:
+    if setting.profile == Profile.FAST:
         settings = [
             replace(one, variant=choose_variant(recipe, setting.objective, network, one.device)) for one in settings
         ]
-    most = max(one.variant.batch for one in settings)
-    ready = deque(batches(work, most=most))
-    tracker = _Tracker(sum(one.cost for one in work), on_progress)
-    if len(settings) == 1:
-        yield from _on_one_device(ready, requests, settings[0], tracker)
-    else:
-        yield from _on_devices(ready, requests, settings, tracker)
+    if setting.checkpoints is not None:
+        setting.checkpoints.sweep()
+    with ThreadPoolExecutor(len(settings), thread_name_prefix="load") as loader:
+        try:
+            yield from _Render(requests, work, settings, loader).run(on_progress)
+        finally:
+            # What was to be loaded ahead is not needed any more.
+            loader.shutdown(wait=False, cancel_futures=True)
 
 
 def _setting(
@@ -139,119 +126,122 @@ def _setting(
     return setting, smallest_side(recipe.objective, network)
 
 
-def _every_device() -> tuple[str | None, ...]:
+def _check_keys(requests: Sequence[Request], checkpoints: Checkpoints | None) -> None:
+    seen: set[str] = set()
+    for request in requests:
+        if request.key in seen:
+            raise ValueError(f"two pictures have the key {request.key!r}; give each its own")
+        seen.add(request.key)
+        if checkpoints is not None:
+            checkpoints.check_key(request.key)
+
+
+def _devices(asked: Sequence[str] | None) -> tuple[str | None, ...]:
+    """The devices asked for, each once; without any, all GPUs, or None for TensorFlow's choice, the processor."""
     import tensorflow as tf
 
-    return tuple(device.name for device in tf.config.list_logical_devices("GPU")) or (None,)
+    known = {device.name: device.name for device in tf.config.list_logical_devices()}
+    if asked is None:
+        return tuple(name for name in known if ":GPU:" in name) or (None,)
+    # "/GPU:0" and "gpu:0" are short for "/device:GPU:0".
+    short = {name.rpartition("device:")[2].upper(): name for name in known}
+    found = dict.fromkeys(short.get(name.rpartition("device:")[2].strip("/").upper(), "") for name in asked)
+    if not asked or "" in found:
+        raise DreamError(f"there is no device {', '.join(asked) or 'given'} here; there are {', '.join(known)}")
+    return tuple(found)
 
 
-_Batch = tuple[Work, ...]
-_Loaded = list["Future[RgbArray]"]
+@dataclass(eq=False)
+class _Batch:
+    """Pictures of one size that one device takes together; their pixels, once their turn is near."""
+
+    work: tuple[Work, ...]
+    loaded: dict[int, Future[RgbArray]] = field(default_factory=dict)
 
 
-def _on_one_device(
-    ready: deque[_Batch], requests: Sequence[Request], setting: Setting, tracker: _Tracker
-) -> Iterator[Outcome]:
-    """Batch by batch, while the next one is being loaded."""
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-        ahead = _load(loader, ready[0], requests) if ready else []
-        while ready:
-            batch, loaded = ready.popleft(), ahead
-            ahead = _load(loader, ready[0], requests) if ready else []
-            yield from _dream_batch(batch, loaded, requests, setting, tracker)
+class _Render:
+    """One call of `render_all`: its batches, shared by the devices."""
 
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        work: Sequence[Work],
+        settings: Sequence[Setting],
+        loader: ThreadPoolExecutor,
+    ) -> None:
+        self._requests, self._settings, self._loader = requests, settings, loader
+        most = max(setting.variant.batch for setting in settings)
+        self._crew: Crew[_Batch, Outcome, Progress] = Crew(
+            [_Batch(batch) for batch in batches(work, most=most)],
+            devices=len(settings),
+            do=self._do,
+            prepare=self._load,
+            parts=lambda batch: [_Batch((one,), batch.loaded) for one in batch.work],
+            lost=self._lost,
+        )
+        self._tracker = Tracker({requests[one.index].key: one.cost for one in work}, self._crew.tell)
 
-def _on_devices(
-    ready: deque[_Batch], requests: Sequence[Request], settings: Sequence[Setting], tracker: _Tracker
-) -> Iterator[Outcome]:
-    """One thread for each device, all taking batches from one heap; what a failing device had goes back on it."""
-    outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue(maxsize=2 * MOST_IN_BATCH)
-    stop = threading.Event()
+    def run(self, on_progress: Callable[[Progress], None] | None) -> Iterator[Outcome]:
+        return self._crew.run(on_progress or _nobody)
 
-    def work(setting: Setting) -> None:
-        try:
-            with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-                while not stop.is_set() and _next_batch(ready, loader, requests, setting, tracker, outcomes.put):
-                    pass
-        except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
-            outcomes.put(error)
-        finally:
-            outcomes.put(None)
+    def _load(self, batch: _Batch) -> None:
+        for one in batch.work:
+            if one.index not in batch.loaded:
+                batch.loaded[one.index] = self._loader.submit(self._requests[one.index].load)
 
-    threads = [threading.Thread(target=work, args=(setting,), daemon=True) for setting in settings]
-    for thread in threads:
-        thread.start()
-    try:
-        living = len(threads)
-        while living:
-            outcome = outcomes.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
-            if outcome is None:
-                living -= 1
+    def _do(self, device: int, batch: _Batch) -> list[Outcome]:
+        """The outcomes of one batch; a picture that cannot be loaded leaves it first."""
+        setting = self._settings[device]
+        outcomes: list[Outcome] = []
+        pictures: list[Picture] = []
+        kept: list[Work] = []
+        for one in batch.work:
+            key = self._requests[one.index].key
+            try:
+                source = _checked(batch.loaded[one.index].result(), one)
+            except Exception as error:  # noqa: BLE001  # whatever loading meets, this picture alone is lost
+                outcomes.append(self._failed(key, error))
             else:
-                yield outcome
-        for one in (one for batch in ready for one in batch):
-            lost = DreamError("every device failed before this picture was reached; run again")
-            yield Outcome(requests[one.index].key, None, None, lost)
-    finally:
-        stop.set()
+                pictures.append(Picture(key, source))
+                kept.append(one)
+        together = setting.variant.batch
+        for start in range(0, len(pictures), together):
+            outcomes += self._dream(pictures[start : start + together], kept[start : start + together], setting)
+        for one in batch.work:
+            # Done with: the pixels need not stay until the last picture.
+            del batch.loaded[one.index]
+        return outcomes
 
-
-def _next_batch(
-    ready: deque[_Batch],
-    loader: ThreadPoolExecutor,
-    requests: Sequence[Request],
-    setting: Setting,
-    tracker: _Tracker,
-    give: Callable[[Outcome], None],
-) -> bool:
-    """Takes a batch and dreams on it; False when there is none left, or the device is gone."""
-    try:
-        batch = ready.popleft()
-    except IndexError:
-        return False
-    outcomes: list[Outcome] = []
-    try:
-        outcomes.extend(_dream_batch(batch, _load(loader, batch, requests), requests, setting, tracker))
-    except _device_errors():
-        # The others do its work.
-        ready.appendleft(batch)
-        return False
-    for outcome in outcomes:
-        give(outcome)
-    return True
-
-
-def _device_errors() -> tuple[type[Exception], ...]:
-    import tensorflow as tf
-
-    errors = tf.errors
-    return (errors.InternalError, errors.UnavailableError, errors.AbortedError, errors.FailedPreconditionError)
-
-
-def _load(loader: ThreadPoolExecutor, batch: _Batch, requests: Sequence[Request]) -> _Loaded:
-    return [loader.submit(requests[one.index].load) for one in batch]
-
-
-def _dream_batch(
-    batch: _Batch, loaded: _Loaded, requests: Sequence[Request], setting: Setting, tracker: _Tracker
-) -> Iterator[Outcome]:
-    """The outcomes of one batch; a picture that cannot be loaded leaves it first."""
-    pictures: list[Picture] = []
-    kept: list[Work] = []
-    for one, future in zip(batch, loaded, strict=True):
-        request = requests[one.index]
+    def _dream(self, pictures: Sequence[Picture], work: Sequence[Work], setting: Setting) -> list[Outcome]:
         try:
-            source = _checked(future.result(), one)
-        except Exception as error:  # noqa: BLE001  # whatever loading meets, this picture alone is lost
-            tracker.finish(request.key, one.cost)
-            yield Outcome(request.key, None, None, error)
-            continue
-        pictures.append(Picture(request.key, source))
-        kept.append(one)
-    if pictures:
-        yield from _dream(pictures, kept, setting, tracker)
+            dreams = dream_together(pictures, setting, work=work[0], on_work=self._tracker.reach)
+        except DeviceFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a picture meets, it shall not cost the others
+            if len(pictures) > 1:
+                # One by one, as it cannot be seen here whose error it is.
+                singles = zip(pictures, work, strict=True)
+                return [outcome for picture, one in singles for outcome in self._dream([picture], [one], setting)]
+            dreams = [Dream(None, {}, error)]
+        return [self._outcome(picture.key, dream) for picture, dream in zip(pictures, dreams, strict=True)]
+
+    def _outcome(self, key: str, dream: Dream) -> Outcome:
+        if dream.error is not None:
+            return self._failed(key, dream.error)
+        self._tracker.finish(key)
+        return Outcome(key, dream.image, dream.facts)
+
+    def _lost(self, batch: _Batch, error: DeviceFailed | None) -> list[Outcome]:
+        lost = error or DeviceFailed("every device failed before this picture was reached; run again")
+        return [self._failed(self._requests[one.index].key, lost) for one in batch.work]
+
+    def _failed(self, key: str, error: Exception) -> Outcome:
+        self._tracker.finish(key, failed=True)
+        return Outcome(key, None, None, error)
+
+
+def _nobody(_progress: Progress) -> None:
+    """Hears what nobody wants to know."""
 
 
 def _checked(image: RgbArray, work: Work) -> RgbArray:
@@ -261,67 +251,3 @@ def _checked(image: RgbArray, work: Work) -> RgbArray:
             f"the picture is {source.shape[:2]} pixels high and wide, {tuple(work.size)} were announced"
         )
     return source
-
-
-def _dream(pictures: list[Picture], work: list[Work], setting: Setting, tracker: _Tracker) -> Iterator[Outcome]:
-    plan, count = work[0].plan, len(pictures)
-
-    def on_work(pixel_steps: int) -> None:
-        fraction = min(1.0, pixel_steps / plan.pixel_steps) if plan.pixel_steps else 1.0
-        for picture, one in zip(pictures, work, strict=True):
-            tracker.report(picture.key, fraction * one.cost, fraction)
-
-    try:
-        dreams = dream_together(pictures, setting, plan=plan, on_work=on_work)
-    except OutOfMemory as error:
-        if count > 1:
-            middle = count // 2
-            yield from _dream(pictures[:middle], work[:middle], setting, tracker)
-            yield from _dream(pictures[middle:], work[middle:], setting, tracker)
-            return
-        smaller = with_smaller_tiles(setting)
-        if smaller is not None:
-            yield from _dream(pictures, work, smaller, tracker)
-            return
-        dreams = [Dream(None, {}, error)]
-    for picture, one, dream in zip(pictures, work, dreams, strict=True):
-        tracker.finish(picture.key, one.cost)
-        facts = dream.facts if dream.error is None else None
-        yield Outcome(picture.key, dream.image, facts, dream.error)
-
-
-class _Tracker:
-    """Adds up what is done over all pictures and threads, and tells it."""
-
-    def __init__(self, total: int, tell: Callable[[Progress], None] | None) -> None:
-        self._total = max(total, 1)
-        self._tell = tell
-        self._lock = threading.Lock()
-        self._finished = 0.0
-        self._at_hand: dict[str, float] = {}
-        self._started = time.monotonic()
-        # What was done when this run began is no measure of its rate.
-        self._given: dict[str, float] = {}
-
-    def report(self, key: str, work: float, fraction: float) -> None:
-        with self._lock:
-            self._given.setdefault(key, work)
-            self._at_hand[key] = work
-            progress = self._progress(key, fraction)
-        if self._tell is not None:
-            self._tell(progress)
-
-    def finish(self, key: str, work: float) -> None:
-        with self._lock:
-            self._at_hand.pop(key, None)
-            self._finished += work
-            progress = self._progress(key, 1.0)
-        if self._tell is not None:
-            self._tell(progress)
-
-    def _progress(self, key: str, fraction: float) -> Progress:
-        done = self._finished + sum(self._at_hand.values())
-        own = done - sum(self._given.values())
-        seconds = time.monotonic() - self._started
-        left = (self._total - done) * seconds / own if own > 0 and seconds > 0 else None
-        return Progress(min(1.0, done / self._total), None if left is None else max(0.0, left), key, fraction)

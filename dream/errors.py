@@ -9,6 +9,7 @@ DreamError
 ├── NetworkInvalid        stop: a weights file has the right digest but not the content its network needs
 ├── DeadObjective         change the recipe: nothing in the picture moves the objective, so there is no gradient
 ├── DreamDiverged         change the recipe: the ascent left the finite numbers
+├── DeviceFailed          run again: a device stopped working, or no device could do this picture
 └── OutOfMemory           make it smaller: a batch or a picture does not fit into memory
 """
 
@@ -59,6 +60,10 @@ class DeadObjective(DreamError):
 
 class DreamDiverged(DreamError):
     """The objective or the gradient stopped being a finite number."""
+
+
+class DeviceFailed(DreamError):
+    """A device stopped working while it had this picture, and no other could do it."""
 
 
 class OutOfMemory(DreamError):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from dream.ascent import compile_ascent
-from dream.checkpoints import Checkpoint, Checkpoints
+from dream.ascent import compile_ascent, memory_errors, on_device
+from dream.checkpoints import Checkpoint, Checkpoints, OctaveRecord
 from dream.colors import apply_colors
-from dream.errors import DeadObjective, DreamDiverged, DreamError
+from dream.errors import DeadObjective, DeviceFailed, DreamDiverged, OutOfMemory
 from dream.networks.network import Network
 from dream.objectives import Objective, chosen_channels, picture_inputs, plane_inputs
 from dream.octaves import OctavePlan, Size
@@ -23,18 +25,17 @@ from dream.profiles import Variant
 from dream.recipes import ENGINE_VERSION, Clip, Recipe
 from dream.regions import Pictures, mask_plane
 from dream.runtime import environment
+from dream.schedule import Work
 from dream.starts import first_image
 from dream.streams import TILE_STREAM, random_words
 from dream.terms import ClassTerm, term_to_json
-from dream.tiles import PHASE, TilePlan, needs_tiles, plan_tiles
+from dream.tiles import PHASE, TilePlan, octave_tiles, smaller_tile_side
 from dream.transforms import draw_shifts, shifts_digest
 
 RgbArray = NDArray[np.uint8]
 FloatImages = NDArray[np.float32]
 
 _logger = logging.getLogger(__name__)
-
-_SMALLEST_TILE = 128
 
 
 @dataclass(frozen=True)
@@ -76,135 +77,183 @@ class Dream:
 
     image: RgbArray | None
     facts: dict[str, Any]
-    error: DreamError | None = None
+    error: Exception | None = None
 
 
 @dataclass
-class _PerOctave:
-    """Facts octave by octave and picture by picture."""
+class _Climber:
+    """A picture on its way through the octaves; nothing of it depends on its company.
 
-    values: list[list[tuple[float, ...]]] = field(default_factory=list)
-    clipped: list[list[float]] = field(default_factory=list)
-    tiles: list[TilePlan | None] = field(default_factory=list)
+    Attributes:
+        index: its place in the batch.
+        source: the picture as float32, mirrored out where it is smaller than the network can use.
+        first: what the ascent begins from.
+        image: as the last octave that is done left it.
+        tile_side: pixels; less than the recipe's where memory was short.
+        octaves: on record, of those that are done.
+        seconds: of each of them; 0 where another run did it.
+    """
+
+    index: int
+    picture: Picture
+    identity: Mapping[str, Any]
+    source: FloatImages
+    first: FloatImages
+    image: FloatImages
+    tile_side: int
+    octaves: list[OctaveRecord] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    error: Exception | None = None
 
 
 def dream_together(
-    pictures: Sequence[Picture], setting: Setting, *, plan: OctavePlan, on_work: Callable[[int], None]
+    pictures: Sequence[Picture], setting: Setting, *, work: Work, on_work: Callable[[str, int], None]
 ) -> list[Dream]:
     """Dreams on pictures of one size, in step; none depends on the others.
 
-    on_work: told the pixel-steps done so far for each of the pictures; it may raise to stop.
+    work: of any of them.
+    on_work: told the key of a picture and how much of `work.cost` is done for it; it may raise to stop.
+
+    Where memory runs out, fewer climb at once, then the picture is cut into smaller tiles. One for which it is not
+    enough even then is a dream with an error.
 
     Raises:
-        OutOfMemory: they do not fit together, or one alone does not.
+        DeviceFailed: the device stopped working.
+        OutOfMemory: the memory is not enough to begin.
+        RecipeError: a region of the recipe holds nothing of a picture of this size.
     """
-    started = time.monotonic()
-    recipe = setting.recipe
-    if setting.changes_nothing or plan.pixel_steps == 0:
-        return [Dream(picture.source.copy(), _facts(setting, plan, _PerOctave(), 0)) for picture in pictures]
-    floor = min(plan.base) if min(pictures[0].source.shape[:2]) < min(plan.base) else 1
-    sources = np.concatenate([pad_to(to_float(picture.source), floor) for picture in pictures])
-    run = _Run(setting, pictures, plan, sources)
-    dreamt, per_octave, errors = run.climb(on_work)
-    dreams = []
-    for index, picture in enumerate(pictures):
-        facts = _facts(setting, plan, per_octave, index) | run.chosen(index)
-        facts["batch"] = len(pictures)
-        facts["seconds"] = round((time.monotonic() - started) / len(pictures), 3)
-        if errors[index] is not None:
-            dreams.append(Dream(None, facts, errors[index]))
-            continue
-        source = sources[index : index + 1]
-        full = _at_source_size(dreamt[index : index + 1], run.first[index : index + 1], recipe, plan.base)
-        full = apply_colors(full, source, recipe.colors)
-        blended = source + np.float32(recipe.strength) * _room(setting, *source.shape[1:3]) * (full - source)
-        height, width = picture.source.shape[:2]
-        dreams.append(Dream(to_uint8(blended[:, :height, :width]), facts))
-    return dreams
+    with on_device(setting.device), _device_errors(setting.device), memory_errors():
+        if setting.changes_nothing or work.plan.pixel_steps == 0:
+            return [Dream(picture.source.copy(), _facts(setting, work.plan, None)) for picture in pictures]
+        return _Run(setting, pictures, work, on_work).dreams()
 
 
 class _Run:
     """The octaves of one batch."""
 
-    def __init__(self, setting: Setting, pictures: Sequence[Picture], plan: OctavePlan, sources: FloatImages) -> None:
-        self._setting = setting
-        self._pictures = pictures
-        self._plan = plan
-        self._shifts = draw_shifts(setting.recipe.seed, plan.steps, setting.recipe.jitter)
-        firsts = [first_image(setting.recipe.start, source[None], setting.recipe.seed) for source in sources]
-        self.first: FloatImages = np.concatenate(firsts)
-        self._inputs = picture_inputs(setting.objective, setting.network, sources, setting.pictures)
+    def __init__(
+        self, setting: Setting, pictures: Sequence[Picture], work: Work, on_work: Callable[[str, int], None]
+    ) -> None:
+        self._setting, self._work, self._plan, self._on_work = setting, work, work.plan, on_work
+        self._started = time.monotonic()
+        self._together = len(pictures)
+        self._shifts = draw_shifts(setting.recipe.seed, self._plan.steps, setting.recipe.jitter)
+        sources = [pad_to(to_float(picture.source), min(work.padded)) for picture in pictures]
+        self._inputs = picture_inputs(setting.objective, setting.network, np.concatenate(sources), setting.pictures)
+        self._climbers = [
+            self._climber(index, picture, source)
+            for index, (picture, source) in enumerate(zip(pictures, sources, strict=True))
+        ]
 
-    def chosen(self, index: int) -> dict[str, Any]:
-        """The channels that terms have picked by this picture, if any have."""
-        chosen = chosen_channels(self._setting.objective, self._inputs)
-        return {"chosen_channels": {name: rows[index] for name, rows in chosen.items()}} if chosen else {}
+    def _climber(self, index: int, picture: Picture, source: FloatImages) -> _Climber:
+        """The picture where an earlier run left it, or at the beginning."""
+        recipe, store = self._setting.recipe, self._setting.checkpoints
+        first = first_image(recipe.start, source, recipe.seed)
+        climber = _Climber(index, picture, {}, source, first, first, recipe.tile_side)
+        if store is None:
+            return climber
+        climber.identity = _identity(self._setting, picture)
+        found = store.load(picture.key, climber.identity, self._plan.sizes)
+        if found is not None:
+            climber.image = found.image
+            climber.octaves = list(found.octaves)
+            climber.seconds = [0.0] * len(found.octaves)
+            climber.tile_side = found.octaves[-1].tile_side
+        return climber
 
-    def climb(self, on_work: Callable[[int], None]) -> tuple[FloatImages, _PerOctave, list[DreamError | None]]:
-        recipe, plan = self._setting.recipe, self._plan
-        images, facts, done = self._resumed()
-        errors: list[DreamError | None] = [None] * len(self._pictures)
-        work = sum(size.pixels * steps for size, steps in list(zip(plan.sizes, plan.steps, strict=True))[:done])
-        on_work(work)
-        for octave in range(done, len(plan.sizes)):
-            size = plan.sizes[octave]
-            first = resize(self.first, size, recipe.resampling)
-            if images is None:
-                images = first
-            else:
-                images = resize(images, size, recipe.resampling)
-                if recipe.reinject_detail:
-                    held = resize(self.first, plan.sizes[octave - 1], recipe.resampling)
-                    images = images + (first - resize(held, size, recipe.resampling))
-            images = self._climb_octave(octave, np.asarray(images), facts, errors, work, on_work)
-            work += size.pixels * plan.steps[octave]
-            if octave + 1 < len(plan.sizes):
-                self._save(octave + 1, images, facts, errors)
-        assert images is not None
-        return np.asarray(images, dtype=np.float32), facts, errors
+    def dreams(self) -> list[Dream]:
+        """Climbs all octaves, and gives what came of each picture."""
+        for climber in self._climbers:
+            self._on_work(climber.picture.key, sum(self._work.costs[: len(climber.octaves)]))
+        for octave in range(len(self._plan.sizes)):
+            # Those that are further already, from another run, wait here for the others.
+            self._climb(octave, [each for each in self._climbers if len(each.octaves) == octave and not each.error])
+        seconds = round((time.monotonic() - self._started) / len(self._climbers), 3)
+        return [self._dream(climber, seconds) for climber in self._climbers]
 
-    def _climb_octave(
-        self,
-        octave: int,
-        images: FloatImages,
-        facts: _PerOctave,
-        errors: list[DreamError | None],
-        work: int,
-        on_work: Callable[[int], None],
-    ) -> FloatImages:
+    def _climb(self, octave: int, climbers: Sequence[_Climber]) -> None:
+        """One octave of these pictures: as many at once and in tiles as large as the memory allows."""
+        waiting = list(climbers)
+        while waiting:
+            part = waiting[: self._together]
+            try:
+                self._climb_together(octave, part)
+            except OutOfMemory as error:
+                if len(part) > 1:
+                    self._together = len(part) // 2
+                    continue
+                smaller = self._smaller_tile_side(octave, part[0])
+                if smaller is not None:
+                    part[0].tile_side = smaller
+                    continue
+                part[0].error = error
+            del waiting[: len(part)]
+
+    def _climb_together(self, octave: int, climbers: Sequence[_Climber]) -> None:
         setting, recipe, size = self._setting, self._setting.recipe, self._plan.sizes[octave]
         started = time.monotonic()
-        tiles, shifts = self._tiling(octave)
+        tiles, shifts = self._tiling(octave, climbers[0].tile_side)
         ascent = compile_ascent(
             setting.network, recipe, setting.objective, variant=setting.variant, device=setting.device, tiles=tiles
         )
+        places = [climber.index for climber in climbers]
+        inputs = {name: self._rows(value, places) for name, value in self._inputs.items()}
         climb = ascent.climb(
-            images,
+            np.concatenate([self._entering(octave, climber) for climber in climbers]),
             shifts,
-            inputs=self._inputs | plane_inputs(setting.objective, *size, setting.pictures),
+            inputs=inputs | plane_inputs(setting.objective, *size, setting.pictures),
             mask=None if recipe.mask is None else _room(setting, *size),
-            on_steps=lambda steps: on_work(work + steps * size.pixels),
+            on_steps=lambda steps: self._tell(octave, climbers, steps),
         )
-        result: FloatImages = climb.images.numpy()
-        for index, error in enumerate(errors):
-            if error is None and not climb.finite[index]:
-                errors[index] = _diverged(climb.values[:, index], climb.slopes[:, index], setting)
-            elif error is None and climb.dead[index]:
-                errors[index] = _dead(setting)
+        images: FloatImages = climb.images.numpy()
+        seconds = round(time.monotonic() - started, 3)
         ends = climb.values[[0, -1]] if len(climb.values) else climb.values
-        facts.values.append([tuple(map(float, ends[:, index])) for index in range(len(errors))])
-        facts.clipped.append([_clipped_fraction(image) for image in result])
-        facts.tiles.append(tiles)
-        facts.seconds.append(round(time.monotonic() - started, 3))
-        return np.clip(result, 0.0, 1.0) if recipe.clip is Clip.OCTAVE else result
+        for row, climber in enumerate(climbers):
+            if not climb.finite[row]:
+                climber.error = _diverged(climb.values[:, row], climb.slopes[:, row], setting)
+            elif climb.dead[row]:
+                climber.error = _dead(setting)
+            image = images[row : row + 1]
+            climber.image = np.clip(image, 0.0, 1.0) if recipe.clip is Clip.OCTAVE else image
+            climber.seconds.append(seconds)
+            climber.octaves.append(
+                OctaveRecord(
+                    values=tuple(map(float, ends[:, row])),
+                    clipped=_clipped_fraction(image),
+                    tile_side=climber.tile_side,
+                    together=len(climbers),
+                )
+            )
+            self._keep(climber)
 
-    def _tiling(self, octave: int) -> tuple[TilePlan | None, NDArray[np.int32]]:
+    def _rows(self, value: NDArray[np.float32], places: Sequence[int]) -> NDArray[np.float32]:
+        """What these pictures need of an input; one row may serve all."""
+        return value[list(places)] if len(value) == len(self._climbers) else value
+
+    def _entering(self, octave: int, climber: _Climber) -> FloatImages:
+        """The picture as it begins an octave, shape (1, height, width, 3)."""
+        recipe, size = self._setting.recipe, self._plan.sizes[octave]
+        first = resize(climber.first, size, recipe.resampling)
+        if octave == 0:
+            return np.asarray(first)
+        image = resize(climber.image, size, recipe.resampling)
+        if recipe.reinject_detail:
+            held = resize(climber.first, self._plan.sizes[octave - 1], recipe.resampling)
+            image = image + np.float32(recipe.reinject_detail) * (first - resize(held, size, recipe.resampling))
+        return np.asarray(image)
+
+    def _tell(self, octave: int, climbers: Sequence[_Climber], steps: int) -> None:
+        costs = self._work.costs
+        done = sum(costs[:octave]) + costs[octave] * steps // max(self._plan.steps[octave], 1)
+        for climber in climbers:
+            self._on_work(climber.picture.key, done)
+
+    def _tiling(self, octave: int, tile_side: int) -> tuple[TilePlan | None, NDArray[np.int32]]:
         """The tiles of an octave, if it needs some, and its shifts: with tiles, wide enough to move every seam."""
-        recipe, size, shifts = self._setting.recipe, self._plan.sizes[octave], self._shifts[octave]
-        if not needs_tiles(*size, recipe.tile_side):
+        recipe, shifts = self._setting.recipe, self._shifts[octave]
+        tiles = _tiles(recipe, self._plan.sizes[octave], tile_side)
+        if tiles is None:
             return None, shifts
-        tiles = plan_tiles(*size, tile_side=recipe.tile_side, overlap=recipe.tile_overlap)
         steps = self._plan.steps
         words = random_words(recipe.seed, TILE_STREAM, 2 * sum(steps)).reshape(-1, 2)
         words = words[sum(steps[:octave]) :][: len(shifts)]
@@ -212,47 +261,84 @@ class _Run:
         cells = np.array([tiles.core_height, tiles.core_width]) // PHASE
         return tiles, (shifts + (words % cells.astype(np.uint64)).astype(np.int32) * PHASE).astype(np.int32)
 
-    def _identity(self, picture: Picture) -> dict[str, Any]:
-        setting = self._setting
-        return {
-            "engine_version": ENGINE_VERSION,
-            "recipe": setting.recipe.digest(),
-            "source": pixel_digest(picture.source),
-            "weights": setting.network.card.weights_sha256,
-            "variant": str(setting.variant),
-        }
+    def _smaller_tile_side(self, octave: int, climber: _Climber) -> int | None:
+        overlap = self._setting.recipe.tile_overlap
+        return smaller_tile_side(self._plan.sizes[octave], tile_side=climber.tile_side, overlap=overlap)
 
-    def _resumed(self) -> tuple[Any, _PerOctave, int]:
-        """Where an earlier run stopped, if it did so with all of these pictures after the same octave."""
-        store, facts = self._setting.checkpoints, _PerOctave()
-        if store is None:
-            return None, facts, 0
-        found = [store.load(picture.key, self._identity(picture)) for picture in self._pictures]
-        if any(one is None for one in found) or len({one.octaves for one in found if one}) != 1:
-            return None, facts, 0
-        checkpoints = [one for one in found if one is not None]
-        done = checkpoints[0].octaves
-        facts.values = [[one.values[octave] for one in checkpoints] for octave in range(done)]
-        facts.clipped = [[one.clipped[octave] for one in checkpoints] for octave in range(done)]
-        facts.tiles = [self._tiling(octave)[0] for octave in range(done)]
-        facts.seconds = [0.0] * done
-        return np.concatenate([one.image for one in checkpoints]), facts, done
-
-    def _save(self, done: int, images: FloatImages, facts: _PerOctave, errors: Sequence[DreamError | None]) -> None:
-        store = self._setting.checkpoints
+    def _keep(self, climber: _Climber) -> None:
+        """Keeps what is done on disk; of a dream that can only fail again, nothing."""
+        store, key = self._setting.checkpoints, climber.picture.key
         if store is None:
             return
-        for index, picture in enumerate(self._pictures):
-            if errors[index] is not None:
-                continue
-            values = tuple(row[index] for row in facts.values)
-            clipped = tuple(row[index] for row in facts.clipped)
+        if climber.error is not None:
+            store.forget(key)
+        elif len(climber.octaves) < len(self._plan.sizes):
             try:
-                checkpoint = Checkpoint(done, images[index : index + 1], values, clipped)
-                store.save(picture.key, checkpoint, self._identity(picture))
+                store.save(key, Checkpoint(climber.image, tuple(climber.octaves)), climber.identity)
             except OSError as error:
                 # Going on is better than stopping: a checkpoint only saves time.
                 _logger.warning("the octaves done could not be kept: %s", error)
+
+    def _dream(self, climber: _Climber, seconds: float) -> Dream:
+        """The dream at the size of its source, in its colours and at its strength."""
+        setting, recipe = self._setting, self._setting.recipe
+        facts = _facts(setting, self._plan, climber) | self._chosen(climber.index)
+        facts["seconds"] = seconds
+        if climber.error is not None:
+            return Dream(None, facts, climber.error)
+        source = climber.source
+        try:
+            with memory_errors():
+                full = _at_source_size(climber.image, climber.first, recipe, self._plan.base)
+                full = apply_colors(full, source, recipe.colors)
+                room = _room(setting, *source.shape[1:3])
+                blended = source + np.float32(recipe.strength) * room * (full - source)
+        except OutOfMemory as error:
+            return Dream(None, facts, error)
+        height, width = climber.picture.source.shape[:2]
+        return Dream(to_uint8(blended[:, :height, :width]), facts)
+
+    def _chosen(self, index: int) -> dict[str, Any]:
+        """The channels that terms have picked by this picture, if any have."""
+        chosen = chosen_channels(self._setting.objective, self._inputs)
+        return {"chosen_channels": {name: rows[index] for name, rows in chosen.items()}} if chosen else {}
+
+
+def _identity(setting: Setting, picture: Picture) -> dict[str, Any]:
+    """All that the state between two octaves depends on."""
+    return {
+        "engine_version": ENGINE_VERSION,
+        "recipe": setting.recipe.digest(),
+        "source": pixel_digest(picture.source),
+        "network": setting.network.card.name,
+        "weights": setting.network.card.weights_sha256,
+        # Not the variant: the profile `fast` may choose another one the next time, and is as good with both.
+        "profile": setting.profile,
+        "environment": environment(),
+    }
+
+
+def _tiles(recipe: Recipe, size: Size, tile_side: int) -> TilePlan | None:
+    return octave_tiles(size, tile_side=tile_side, overlap=min(recipe.tile_overlap, tile_side))
+
+
+@contextlib.contextmanager
+def _device_errors(device: str | None) -> Iterator[None]:
+    errors = tf.errors
+    try:
+        yield
+    except (
+        errors.InternalError,
+        errors.UnavailableError,
+        errors.AbortedError,
+        errors.FailedPreconditionError,
+        errors.UnknownError,
+    ) as error:
+        reason = (str(error.message).splitlines() or ["no reason given"])[0]
+        raise DeviceFailed(
+            f"{device or 'the device'} failed ({type(error).__name__}: {reason}); run again to go on after the "
+            "octaves that are done, or leave this device out"
+        ) from error
 
 
 def _room(setting: Setting, height: int, width: int) -> FloatImages:
@@ -272,28 +358,32 @@ def _at_source_size(dreamt: FloatImages, first: FloatImages, recipe: Recipe, bas
     return first + enlarged
 
 
-def _facts(setting: Setting, plan: OctavePlan, per_octave: _PerOctave, index: int) -> dict[str, Any]:
+def _facts(setting: Setting, plan: OctavePlan, climber: _Climber | None) -> dict[str, Any]:
+    """What provenance records; without a climber, of a picture that is left as it is."""
     recipe = setting.recipe
-    shifts = draw_shifts(recipe.seed, plan.steps, recipe.jitter)
+    octaves = climber.octaves if climber else []
+    tiles = [_tiles(recipe, size, octave.tile_side) for size, octave in zip(plan.sizes, octaves, strict=False)]
     return {
         "engine_version": ENGINE_VERSION,
         "octave_sizes": [list(size) for size in plan.sizes],
         "octave_steps": list(plan.steps),
         "base_size": list(plan.base),
         "seed": recipe.seed,
-        "jitter_sha256": shifts_digest(shifts),
+        "jitter_sha256": shifts_digest(draw_shifts(recipe.seed, plan.steps, recipe.jitter)),
         "objective": [term_to_json(term) for term in setting.objective],
-        "objective_values": [list(row[index]) for row in per_octave.values],
-        "clipped_fractions": [row[index] for row in per_octave.clipped],
-        "octave_seconds": per_octave.seconds,
-        "tiles": [_tiles_fact(tiles) for tiles in per_octave.tiles],
+        "objective_values": [list(octave.values) for octave in octaves],
+        "clipped_fractions": [octave.clipped for octave in octaves],
+        "octave_seconds": list(climber.seconds) if climber else [],
+        "tiles": [_tiles_fact(each) for each in tiles],
+        # Smaller than the recipe's where memory was short.
+        "tile_side": climber.tile_side if climber else recipe.tile_side,
         **environment(),
         "dtype": setting.variant.dtype,
         "profile": setting.profile,
         "variant": str(setting.variant),
         "device_name": setting.device or "default",
         "fold_difference": setting.network.body.fold_difference,
-        "batch": 1,
+        "batch": min((octave.together for octave in octaves), default=1),
         "seconds": 0.0,
     }
 
@@ -331,12 +421,3 @@ def _described(setting: Setting) -> str:
 
 def _clipped_fraction(image: FloatImages) -> float:
     return round(float(np.mean((image <= 0.0) | (image >= 1.0))), 6)
-
-
-def with_smaller_tiles(setting: Setting) -> Setting | None:
-    """The same with tiles of half the side, or None where they are as small as they can be."""
-    smaller = setting.recipe.tile_side // 2 // PHASE * PHASE
-    if smaller < _SMALLEST_TILE:
-        return None
-    overlap = min(setting.recipe.tile_overlap, smaller)
-    return replace(setting, recipe=setting.recipe.with_changes(tile_side=smaller, tile_overlap=overlap))

@@ -57,7 +57,7 @@ def plan_octaves(size: Size, recipe: Recipe, *, floor: int = 1) -> OctavePlan:
     floor: pixels; octaves with a shorter side than this are left out, as the network could see nothing in them.
     Where that leaves none, the picture's own size is the one octave.
     """
-    base = _capped(size, recipe.max_side)
+    base = _capped(size, recipe.max_side and max(recipe.max_side, floor))
     sizes = tuple(octave for octave in _sizes(base, recipe.octaves) if octave.short_side >= floor) or (base,)
     return OctavePlan(base, sizes, _steps(recipe, len(sizes)))
 

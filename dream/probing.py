@@ -16,7 +16,7 @@ from dream.errors import DreamError
 from dream.networks.network import Network
 from dream.objectives import Objective, picture_inputs, plane_inputs
 from dream.profiles import EXACT, Variant
-from dream.recipes import Clip, Recipe
+from dream.recipes import Clip, Colors, ExponentOctaves, Recipe, Start
 from dream.regions import Pictures
 
 # A step of another variant must point the way of the exact one: its cosine with it.
@@ -30,9 +30,33 @@ _TOGETHER = 4
 def choose_variant(recipe: Recipe, objective: Objective, network: Network, device: str | None) -> Variant:
     """The fastest variant whose first step agrees with the exact one's; the exact one where none is faster.
 
-    Takes some seconds the first time; the answer is kept for the process.
+    objective: resolved, see `dream.objectives.resolve`.
+
+    Takes some seconds the first time; the answer is kept for the process. What cannot be tried, as the recipe does not
+    fit the probe or the memory is short, is left to the exact variant.
     """
-    return _chosen(recipe, objective, network, device)
+    try:
+        return _chosen(_bare(recipe), objective, network, device)
+    except (DreamError, tf.errors.OpError, MemoryError):
+        return EXACT
+
+
+def _bare(recipe: Recipe) -> Recipe:
+    """The recipe without what makes no difference to which variant is right, so that more recipes share an answer."""
+    return recipe.with_changes(
+        octaves=ExponentOctaves(),
+        steps=1,
+        final_steps=None,
+        # So large that the direction of a step is seen in float32.
+        step_size=0.05,
+        clip=Clip.END,
+        colors=Colors.FREE,
+        strength=1.0,
+        seed=0,
+        max_side=None,
+        start=Start.IMAGE,
+        mask=None,
+    )
 
 
 @lru_cache(maxsize=8)
@@ -43,32 +67,34 @@ def _chosen(recipe: Recipe, objective: Objective, network: Network, device: str 
 def _timed(
     recipe: Recipe, objective: Objective, network: Network, device: str | None
 ) -> Iterator[tuple[Variant, float]]:
-    """Each variant that agrees, with its seconds a picture and step."""
+    """The exact variant and each other that agrees with it, with its seconds a picture and step."""
     probe = _probe(network)
-    plain = recipe.with_changes(clip=Clip.END, mask=None)
     pictures: Pictures = {digest: (probe[0] * 255).astype(np.uint8) for digest in recipe.picture_digests()}
     side = probe.shape[1]
     planes = plane_inputs(objective, side, side, pictures)
 
     def climb(variant: Variant, steps: int) -> Any:
-        ascent = compile_ascent(network, plain, objective, variant=variant, device=device)
+        ascent = compile_ascent(network, recipe, objective, variant=variant, device=device)
         together = np.repeat(probe, variant.batch, axis=0)
         inputs = picture_inputs(objective, network, together, pictures) | planes
         return ascent.climb(together, np.zeros((steps, 2), np.int32), inputs=inputs).images.numpy()[0]
 
+    def seconds(variant: Variant) -> float:
+        started = time.perf_counter()
+        climb(variant, _STEPS)
+        return (time.perf_counter() - started) / _STEPS / variant.batch
+
+    # The first climb of each compiles it.
     reference = climb(EXACT, 1) - probe[0]
-    for variant in (EXACT, *_candidates(device)):
+    yield EXACT, seconds(EXACT)
+    for variant in _candidates(device):
         try:
-            found = climb(variant, 1) - probe[0]
-            if _cosine(found, reference) < LEAST_COSINE:
-                continue
-            started = time.perf_counter()
-            climb(variant, _STEPS)
-            yield variant, (time.perf_counter() - started) / _STEPS / variant.batch
+            # Written so that what is no number does not agree. An objective that is dead on the probe agrees with none.
+            if _cosine(climb(variant, 1) - probe[0], reference) >= LEAST_COSINE:
+                yield variant, seconds(variant)
         except (DreamError, tf.errors.OpError):
-            # A device that cannot run a variant does without it; the exact one must run.
-            if variant == EXACT:
-                raise
+            # A device that cannot run a variant does without it.
+            continue
 
 
 def _candidates(device: str | None) -> list[Variant]:
@@ -104,7 +130,10 @@ def _probe(network: Network) -> Any:
 
 
 def _cosine(a: Any, b: Any) -> float:
-    return float(np.sum(a * b, dtype=np.float64) / max(float(np.linalg.norm(a)) * float(np.linalg.norm(b)), 1e-30))
+    # A variant may give infinities, whose cosine is no number.
+    with np.errstate(invalid="ignore", over="ignore"):
+        product = np.sum(np.multiply(a, b, dtype=np.float64))
+        return float(product / max(float(np.linalg.norm(a)) * float(np.linalg.norm(b)), 1e-30))
 
 
 def pixel_steps_per_second(recipe: Recipe, objective: Objective, network: Network, device: str | None = None) -> float:

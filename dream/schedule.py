@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dream.octaves import OctavePlan, Size, plan_octaves
 from dream.recipes import Recipe
-from dream.tiles import needs_tiles, plan_tiles
+from dream.tiles import octave_tiles
 
 # One multiplication and one addition for each MAC, forward, and as much again for the gradient of the pixels: the
 # gradient of the weights is not computed.
@@ -20,12 +21,26 @@ _MOST_PIXELS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True)
 class Work:
-    """One picture to dream on: its place among those asked for, its size, and its octaves."""
+    """One picture to dream on.
+
+    Attributes:
+        index: its place among those asked for.
+        size: in pixels.
+        padded: the same, or larger where it is mirrored out so that the network can see something.
+        plan: its octaves.
+        costs: of each octave, in pixels times steps, overlaps of tiles included.
+    """
 
     index: int
     size: Size
+    padded: Size
     plan: OctavePlan
-    cost: int
+    costs: tuple[int, ...]
+
+    @property
+    def cost(self) -> int:
+        """Of all octaves: what the time that it takes is in proportion to."""
+        return sum(self.costs)
 
 
 @dataclass(frozen=True)
@@ -54,19 +69,26 @@ def plan_work(index: int, size: tuple[int, int], recipe: Recipe, *, floor: int) 
     with a shorter one is mirrored out to it.
     """
     height, width = size
-    plan = plan_octaves(Size(max(height, floor), max(width, floor)), recipe, floor=floor)
-    return Work(index, Size(height, width), plan, pixel_steps(plan, recipe))
+    padded = _padded(Size(height, width), recipe.max_side, floor)
+    plan = plan_octaves(padded, recipe, floor=floor)
+    return Work(index, Size(height, width), padded, plan, octave_costs(plan, recipe))
 
 
-def pixel_steps(plan: OctavePlan, recipe: Recipe) -> int:
-    """Pixels times steps over all octaves, where a tile's overlap counts as well: what time is in proportion to."""
-    return sum(_computed_pixels(size, recipe) * steps for size, steps in zip(plan.sizes, plan.steps, strict=True))
+def _padded(size: Size, max_side: int | None, floor: int) -> Size:
+    """Mirrored out so far that the short side has `floor` pixels, also where the long one is cut down to `max_side`."""
+    longest, most = max(size), max(size) if max_side is None else max(max_side, floor)
+    shortest = math.ceil(floor * longest / most) if longest > most else floor
+    return Size(max(size.height, shortest), max(size.width, shortest))
+
+
+def octave_costs(plan: OctavePlan, recipe: Recipe) -> tuple[int, ...]:
+    """Pixels times steps of each octave, where a tile's overlap counts as well: what time is in proportion to."""
+    return tuple(_computed_pixels(size, recipe) * steps for size, steps in zip(plan.sizes, plan.steps, strict=True))
 
 
 def _computed_pixels(size: Size, recipe: Recipe) -> int:
-    if not needs_tiles(*size, recipe.tile_side):
-        return size.pixels
-    return plan_tiles(*size, tile_side=recipe.tile_side, overlap=recipe.tile_overlap).computed_pixels
+    tiles = octave_tiles(size, tile_side=recipe.tile_side, overlap=recipe.tile_overlap)
+    return size.pixels if tiles is None else tiles.computed_pixels
 
 
 def batches(work: Sequence[Work], *, most: int) -> Iterator[tuple[Work, ...]]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 # The total stride of the networks: a tile that begins on another phase would see another grid of cells.
 PHASE = 32
 
+SMALLEST_TILE = 128
+"""Pixels; when memory is short, tiles shrink no further: their overlaps would be most of the work."""
+
 
 @dataclass(frozen=True)
 class TilePlan:
@@ -58,6 +61,24 @@ class TilePlan:
 def needs_tiles(height: int, width: int, tile_side: int) -> bool:
     """Whether a picture of this size is computed tile by tile: above (2 * tile_side)^2 pixels."""
     return height * width > (2 * tile_side) ** 2
+
+
+def octave_tiles(size: tuple[int, int], *, tile_side: int, overlap: int) -> TilePlan | None:
+    """The tiles of an octave of this (height, width), or None where it is computed at once."""
+    if not needs_tiles(*size, tile_side):
+        return None
+    return plan_tiles(*size, tile_side=tile_side, overlap=overlap)
+
+
+def smaller_tile_side(size: tuple[int, int], *, tile_side: int, overlap: int) -> int | None:
+    """The side, halved until this (height, width) is cut smaller than it is now; None at the smallest tiles."""
+    now = octave_tiles(size, tile_side=tile_side, overlap=overlap)
+    side = tile_side // 2 // PHASE * PHASE
+    while side >= SMALLEST_TILE:
+        if octave_tiles(size, tile_side=side, overlap=min(overlap, side)) != now:
+            return side
+        side = side // 2 // PHASE * PHASE
+    return None
 
 
 def plan_tiles(height: int, width: int, *, tile_side: int, overlap: int) -> TilePlan:
