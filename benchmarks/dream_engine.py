@@ -34,6 +34,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ROOT / "crawler" / "sample_site" / "photos"
+SOURCES = [str(ROOT), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
 STEP_SIZE = 0.01
 # Mixed as a catalog is: mostly one camera's shape, some tall, some odd.
 SIDES = (320, 256, 400, 320, 288, 352, 320, 256)
@@ -214,7 +215,7 @@ class Worker:
             text=True,
             cwd=ROOT,
             env=settings
-            | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
+            | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(SOURCES)}
             | ENVIRONMENTS[name],
         )
 

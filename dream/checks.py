@@ -12,19 +12,39 @@ from typing import Any
 from dream.errors import RecipeError, UnknownName
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """The value as an error may show it: a file may hold a text or a number of any length."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # Python refuses to write out a whole number of more than some thousand digits, or lists in lists without end.
+        return f"{type(value).__name__} that is too long to show"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}\u2026"
+
+
+def known_kind(what: str, kind: object, known: Mapping[str, Any]) -> str:
+    """The value, seen to be one of the names under which the kinds of `what` are written."""
+    if not isinstance(kind, str):
+        raise RecipeError(f"the kind of {what} must be one of {', '.join(known)}; got {shown(kind)}")
+    if kind not in known:
+        raise UnknownName(f"kind of {what}", kind, known)
+    return kind
 
 
 def mapping(what: str, value: object) -> Mapping[str, Any]:
     """The value, seen to be an object with named fields."""
     if not isinstance(value, Mapping):
-        raise RecipeError(f"{what} must be an object with named fields, got {value!r}")
+        raise RecipeError(f"{what} must be an object with named fields, got {shown(value)}")
     return value
 
 
-def sequence(name: str, value: object) -> tuple[Any, ...]:
+def sequence(name: str, value: object, *, of: str = "whole numbers") -> tuple[Any, ...]:
     """The value as a tuple, seen to be a list."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise RecipeError(f"{name} must be a list of whole numbers, got {value!r}")
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise RecipeError(f"{name} must be a list of {of}, got {shown(value)}")
     return tuple(value)
 
 
@@ -44,18 +64,18 @@ def all_there(what: str, values: Mapping[str, Any], names: Sequence[str]) -> Non
 
 
 def name_text(name: str, value: object) -> None:
-    """Sees that the value is a text that is not empty."""
-    if not isinstance(value, str) or not value:
-        raise RecipeError(f"{name} must be a name, got {value!r}")
+    """Sees that the value is a text that is not empty, and that UTF-8 can hold."""
+    if not isinstance(value, str) or not value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise RecipeError(f"{name} must be a name, got {shown(value)}")
 
 
 def integer(name: str, value: object, *, least: int, most: int | None = None) -> None:
     """Sees that the value is a whole number within bounds; true and false are none."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise RecipeError(f"{name} must be a whole number, got {value!r}")
+        raise RecipeError(f"{name} must be a whole number, got {shown(value)}")
     if value < least or (most is not None and value > most):
         bounds = f"{least} or more" if most is None else f"{least} to {most}"
-        raise RecipeError(f"{name} must be {bounds}, got {value}")
+        raise RecipeError(f"{name} must be {bounds}, got {shown(value)}")
 
 
 def number(
@@ -70,12 +90,12 @@ def number(
     """Checks a field and keeps it as a float, so that 1 and 1.0 have one digest."""
     value = getattr(owner, field)
     if not isinstance(value, int | float) or isinstance(value, bool) or not _finite(value):
-        raise RecipeError(f"{where}{field} must be a number, got {value!r}")
+        raise RecipeError(f"{where}{field} must be a number, got {shown(value)}")
     if (above is not None and value <= above) or (least is not None and value < least):
         bound = f"more than {above:g}" if above is not None else f"{least:g} or more"
-        raise RecipeError(f"{where}{field} must be {bound}, got {value!r}")
+        raise RecipeError(f"{where}{field} must be {bound}, got {shown(value)}")
     if most is not None and value > most:
-        raise RecipeError(f"{where}{field} must be {most:g} or less, got {value!r}")
+        raise RecipeError(f"{where}{field} must be {most:g} or less, got {shown(value)}")
     # Adding 0.0 turns -0.0 into 0.0, which is equal and must have the same digest.
     object.__setattr__(owner, field, float(value) + 0.0)
 
@@ -83,13 +103,13 @@ def number(
 def finite_number(name: str, value: object) -> None:
     """Sees that the value is a number and finite."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not _finite(value):
-        raise RecipeError(f"{name} must be a number, got {value!r}")
+        raise RecipeError(f"{name} must be a number, got {shown(value)}")
 
 
 def picture_digest(name: str, value: object) -> None:
     """Sees that the value is a SHA-256 in lower-case hex."""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise RecipeError(f"{name} must be the SHA-256 of a picture's pixels, 64 hex digits, got {value!r}")
+        raise RecipeError(f"{name} must be the SHA-256 of a picture's pixels, 64 hex digits, got {shown(value)}")
 
 
 def _finite(value: float) -> bool:
@@ -106,4 +126,4 @@ def choice(owner: object, field: str, enum: type[StrEnum], *, where: str = "") -
         object.__setattr__(owner, field, enum(value))
     except ValueError:
         known = ", ".join(enum)
-        raise RecipeError(f"{where}{field} must be one of {known}; got {value!r}") from None
+        raise RecipeError(f"{where}{field} must be one of {known}; got {shown(value)}") from None

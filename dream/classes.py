@@ -6,7 +6,11 @@ import json
 from functools import lru_cache
 from importlib.resources import files
 
+from dream.checks import shown
 from dream.errors import RecipeError, UnknownName
+
+_MOST_DIGITS = 9
+_MOST_SHOWN = 80
 
 
 @lru_cache(maxsize=1)
@@ -24,25 +28,29 @@ def class_name(index: int) -> str:
     """
     names = class_names()
     if not 0 <= index < len(names):
-        raise RecipeError(f"ImageNet has the classes 0 to {len(names) - 1}, got {index}")
+        raise RecipeError(f"ImageNet has the classes 0 to {len(names) - 1}, got {shown(index)}")
     return names[index]
 
 
 def class_index(name_or_index: str | int) -> int:
     """The index of a class, given by that or by its name; case, spaces, dashes and underscores do not matter.
 
+    Case does where two names differ in nothing else: `Cardigan` is a dog, `cardigan` a garment.
+
     Raises:
         UnknownName: no class is called so; the nearest names are offered.
         RecipeError: the index is out of range, or two classes have this name.
     """
     text = str(name_or_index).strip()
-    if text.isdecimal():
+    names = class_names()
+    # Python reads no number of some thousand digits, and no class has one of more than a few.
+    if text.isdecimal() and len(text) <= _MOST_DIGITS:
         class_name(int(text))
         return int(text)
-    names = class_names()
-    found = [index for index, name in enumerate(names) if _plain(name) == _plain(text)]
+    found = [index for index, name in enumerate(names) if name == text]
+    found = found or [index for index, name in enumerate(names) if _plain(name) == _plain(text)]
     if not found:
-        raise UnknownName("ImageNet class", text, names)
+        raise UnknownName("ImageNet class", text[:_MOST_SHOWN], names)
     if len(found) > 1:
         raise RecipeError(f"{text!r} is the name of {len(found)} classes; give an index: {', '.join(map(str, found))}")
     return found[0]

@@ -83,11 +83,35 @@ def _terms(
     )
 
 
-def _own_look(objective: tuple[LayerTerm, ...], *, step_size: float, colors: Colors) -> Recipe:
-    """What the looks of this project share.
+def _menagerie(layers: Mapping[str, float]) -> Recipe:
+    """The default: what `paper-octave` is after, for a fifteenth of its operations.
 
-    Laplacian normalization keeps grain down and shapes large; detail given back between octaves keeps the subject;
-    a roll wider than the deepest stride leaves no grid. Small octaves cost little, so they get most of the steps.
+    The objective is that of paper-octave with a little of a deeper layer, for larger forms. Octaves from small to the
+    picture's own size, few steps, most of them where they cost little. Laplacian normalization and a blurred gradient
+    keep grain down; a part of the detail that the small octaves lose comes back, since all of it would bring the
+    grain of the source along, and none would leave the picture soft. benchmarks/dream_quality.py holds it against
+    paper-octave.
+    """
+    return Recipe(
+        objective=_terms(layers, reduction=Reduction.MEAN),
+        octaves=PlannedOctaves(smallest_side=96, scale=1.4),
+        steps=18,
+        final_steps=8,
+        step_size=0.012,
+        normalization=Normalization.LAPLACIAN,
+        blur=1.2,
+        jitter=4,
+        reinject_detail=0.2,
+        resampling=Resampling.BICUBIC,
+        clip=Clip.OCTAVE,
+    )
+
+
+def _faithful(objective: tuple[LayerTerm, ...], *, step_size: float, colors: Colors) -> Recipe:
+    """What the looks share that keep every detail of the picture.
+
+    Small pictures are enlarged for dreaming, so that forms are fine against the picture; all detail comes back with
+    each octave; a roll wider than the deepest stride leaves no grid.
     """
     return Recipe(
         objective=objective,
@@ -97,7 +121,7 @@ def _own_look(objective: tuple[LayerTerm, ...], *, step_size: float, colors: Col
         step_size=step_size,
         normalization=Normalization.LAPLACIAN,
         jitter=64,
-        reinject_detail=True,
+        reinject_detail=1.0,
         resampling=Resampling.BICUBIC,
         clip=Clip.OCTAVE,
         colors=colors,
@@ -126,7 +150,7 @@ def _keras(layers: Mapping[str, float]) -> Recipe:
         step_size=0.01,
         value_range=ValueRange.SYMMETRIC,
         normalization=Normalization.MEAN_ABS,
-        reinject_detail=True,
+        reinject_detail=1.0,
         clip=Clip.END,
     )
 
@@ -140,7 +164,7 @@ def _caffe(layer: str) -> Recipe:
         step_size=1.5 / 255,
         normalization=Normalization.MEAN_ABS,
         jitter=32,
-        reinject_detail=True,
+        reinject_detail=1.0,
         clip=Clip.STEP,
     )
 
@@ -181,15 +205,22 @@ _INCEPTION = "inception_v3"
 
 _PRESETS: Mapping[str, _Preset] = {
     DEFAULT_PRESET: _Preset(
-        "Animals, feathers and eyes grow out of the picture in its own light; the subject stays. The default.",
+        "Animals, feathers and eyes grow out of every part of the picture, large and small. The default.",
         {
-            _LITE0: _own_look(
+            _LITE0: _menagerie({"block9_expand": 1.0, "block11_expand": 1.0, "block12_expand": 0.2}),
+            _INCEPTION: _menagerie({"mixed3": 1.0, "mixed5": 1.0, "mixed6": 0.2}),
+        },
+    ),
+    "reverie": _Preset(
+        "A gentler dream in the picture's own light: a few creatures, and the subject stays as it is.",
+        {
+            _LITE0: _faithful(
                 _terms({"block7_expand": 0.5, "block9_expand": 1.0, "block12_expand": 1.0, "block14_expand": 1.0}),
                 step_size=0.007,
                 colors=Colors.BALANCED,
             ),
             # Weights: the Keras DeepDream example, which gives the deeper and quieter layers more.
-            _INCEPTION: _own_look(
+            _INCEPTION: _faithful(
                 _terms({"mixed4": 1.0, "mixed5": 1.5, "mixed6": 2.0, "mixed7": 2.5}),
                 step_size=0.007,
                 colors=Colors.BALANCED,
@@ -199,28 +230,28 @@ _PRESETS: Mapping[str, _Preset] = {
     "jewel-box": _Preset(
         "Beads, scales and polished shells in strong colours cover every surface.",
         {
-            _LITE0: _own_look(
+            _LITE0: _faithful(
                 _terms(["block7_expand", "block10_expand", "block13_expand"]), step_size=0.007, colors=Colors.FREE
             ),
-            _INCEPTION: _own_look(_terms(["mixed2", "mixed4", "mixed7"]), step_size=0.007, colors=Colors.FREE),
+            _INCEPTION: _faithful(_terms(["mixed2", "mixed4", "mixed7"]), step_size=0.007, colors=Colors.FREE),
         },
     ),
     "carved": _Preset(
         "The forms of a dream in the colours of the source, like a carving of it.",
         {
-            _LITE0: _own_look(
+            _LITE0: _faithful(
                 _terms(["block7_expand", "block10_expand", "block13_expand"]), step_size=0.01, colors=Colors.SOURCE
             ),
-            _INCEPTION: _own_look(_terms(["mixed2", "mixed4", "mixed7"]), step_size=0.01, colors=Colors.SOURCE),
+            _INCEPTION: _faithful(_terms(["mixed2", "mixed4", "mixed7"]), step_size=0.01, colors=Colors.SOURCE),
         },
     ),
     "tapestry": _Preset(
         "Woven ripples, stripes and scales of the early layers, in the very colours of the picture.",
         {
-            _LITE0: _own_look(
+            _LITE0: _faithful(
                 _terms(["block4_expand", "block5_expand", "block6_expand"]), step_size=0.008, colors=Colors.HISTOGRAM
             ),
-            _INCEPTION: _own_look(_terms(["mixed0", "mixed1", "mixed2"]), step_size=0.008, colors=Colors.HISTOGRAM),
+            _INCEPTION: _faithful(_terms(["mixed0", "mixed1", "mixed2"]), step_size=0.008, colors=Colors.HISTOGRAM),
         },
     ),
     "paper-noise": _Preset(

@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from dream.checks import shown
 from dream.errors import RecipeError, UnknownName
 from dream.presets import preset as find_preset
 from dream.recipes import Recipe
@@ -32,6 +33,7 @@ DigestOf = Callable[[Path], str]
 """From the path of a picture to its pixel SHA-256; it keeps the picture for the dream."""
 
 _ABOUT = ("name", "description", "network", "preset")
+_PICTURE_KINDS = ("guide", "picture")
 
 
 @dataclass(frozen=True)
@@ -54,52 +56,65 @@ class RecipeFile:
     pictures: tuple[Path, ...]
 
 
-def load_recipe_file(path: Path, *, network: str, digest_of: DigestOf) -> RecipeFile:
+def load_recipe_file(
+    path: Path, *, network: str | None = None, default_network: str, digest_of: DigestOf
+) -> RecipeFile:
     """The recipe in a TOML file.
 
-    network: what to take a preset for, where the file names no network.
+    network: what to take a preset for, whatever the file says. default_network: the same, where the file says nothing.
 
     Raises:
         RecipeError: the file cannot be read, or says something that a recipe cannot have; with the file's name.
+        Exception: what `digest_of` raises for a guide or mask that is no picture.
     """
     try:
+        values = _parsed(path)
+        return _recipe_file(path, values, network=network, default_network=default_network, digest_of=digest_of)
+    except RecipeError as error:
+        # The class tells callers more than the text: a name that is not known has others near it.
+        error.args = (f"{path}: {error}",)
+        raise
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            raise RecipeError("not a file")
         with path.open("rb") as stream:
             text = stream.read(MOST_BYTES + 1)
-        return _recipe_file(path, _parsed(text), network=network, digest_of=digest_of)
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: no TOML: {error}; see docs/recipes.md#files") from error
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-
-
-def _parsed(text: bytes) -> dict[str, Any]:
+        raise RecipeError(f"cannot be read: {error.strerror or error}") from error
     if len(text) > MOST_BYTES:
         raise RecipeError(f"larger than {MOST_BYTES} bytes, which no recipe is")
-    return tomllib.loads(text.decode("utf-8"))
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # TOML that is wrong, text that is none, numbers and lists without end
+        raise RecipeError(f"not TOML that can be read: {error}; see docs/recipes.md#files") from error
 
 
-def _recipe_file(path: Path, values: dict[str, Any], *, network: str, digest_of: DigestOf) -> RecipeFile:
+def _recipe_file(
+    path: Path, values: dict[str, Any], *, network: str | None, default_network: str, digest_of: DigestOf
+) -> RecipeFile:
     about = {name: values.pop(name, None) for name in _ABOUT}
     for name, value in about.items():
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise RecipeError(f"{name} must be a text, got {value!r}")
+            raise RecipeError(f"{name} must be a text, got {shown(value)}")
     known = [field.name for field in fields(Recipe)]
     for name in values:
         if name not in known:
             raise UnknownName("recipe field", name, [*_ABOUT, *known])
     pictures: list[Path] = []
 
-    def digest(name: object) -> str:
-        picture = (path.parent / str(name)).expanduser()
-        if not picture.is_file():
-            raise RecipeError(f"names the picture {name}, and there is no such file beside it")
+    def digest(field: str, name: object) -> str:
+        picture = _picture_path(path.parent, field, name)
         pictures.append(picture)
         return digest_of(picture)
 
     given = _with_digests(values, digest)
-    made_for = about["network"] or network
+    made_for = network or about["network"] or default_network
     base = find_preset(about["preset"], made_for).to_json() if about["preset"] else {}
     # Octaves of another kind have other fields; those of the same kind keep what the file does not name.
     if (
@@ -118,20 +133,41 @@ def _recipe_file(path: Path, values: dict[str, Any], *, network: str, digest_of:
     )
 
 
-def _with_digests(values: Mapping[str, Any], digest: Callable[[object], str]) -> dict[str, Any]:
+def _picture_path(folder: Path, field: str, name: object) -> Path:
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise RecipeError(f"{field} must be the path of a picture, got {shown(name)}")
+    try:
+        picture = folder / Path(name).expanduser()
+        is_there = picture.is_file()
+    except (OSError, RuntimeError) as error:  # longer than a path can be, or the home of a user that there is not
+        told = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{field} {shown(name)} cannot be read: {told}") from error
+    if not is_there:
+        raise RecipeError(f"{field}: there is no picture {picture}; paths begin at the recipe's own folder")
+    return picture
+
+
+def _with_digests(values: Mapping[str, Any], digest: Callable[[str, object], str], where: str = "") -> dict[str, Any]:
     """The same with `file = "..."` replaced by `picture = "<SHA-256>"` wherever a picture can stand."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            inner = _with_digests(value, digest)
-            if "file" in inner:
-                inner["picture"] = digest(inner.pop("file"))
-            found[name] = inner
+            found[name] = _picture_for_file(value, digest, f"{where}{name}")
         elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
-            found[name] = [_with_digests({"term": each}, digest)["term"] for each in value]
+            found[name] = [_picture_for_file(each, digest, f"{where}{name}") for each in value]
         else:
             found[name] = value
     return found
+
+
+def _picture_for_file(table: Mapping[str, Any], digest: Callable[[str, object], str], where: str) -> dict[str, Any]:
+    inner = _with_digests(table, digest, f"{where}.")
+    # Where no picture can stand, `file` stays, and is refused like any field that is not known.
+    if "file" in inner and inner.get("kind") in _PICTURE_KINDS:
+        if "picture" in inner:
+            raise RecipeError(f"{where} has both file and picture; give one")
+        inner["picture"] = digest(f"{where}.file", inner.pop("file"))
+    return inner
 
 
 def recipe_toml(recipe: Recipe, *, name: str, network: str, description: str = "") -> str:

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from dream.checks import all_there, choice, integer, mapping, number, only_known, sequence
-from dream.errors import RecipeError, UnknownName
+from dream.checks import all_there, choice, integer, known_kind, mapping, number, only_known, sequence, shown
+from dream.errors import RecipeError
 from dream.regions import MaskPicture, Region, region_from_json, region_kind
 from dream.terms import (
     ChannelPick,
@@ -196,7 +196,8 @@ class Recipe:
         final_steps: in the last, largest octave; those between are interpolated. None for `steps` everywhere.
         step_size: how far a step goes, on the scale `value_range`, where the gradient has unit spread.
         jitter: pixels; before each step the picture is rolled by at most so much each way, and back after it.
-        reinject_detail: give back to each octave the detail that the smaller ones could not hold.
+        reinject_detail: 0 to 1, the part of the detail that the smaller octaves could not hold which each one is given
+            back; true and false mean 1 and 0.
         optimizer: how the normalized gradient becomes a step.
         momentum: part of the last direction that stays in the next one; for the optimizer of that name.
         blur: pixels, the width of the Gaussians that smooth the gradient before it is normalized; 0 for none.
@@ -216,7 +217,7 @@ class Recipe:
     value_range: ValueRange = ValueRange.UNIT
     normalization: Normalization = Normalization.STD
     jitter: int = 0
-    reinject_detail: bool = False
+    reinject_detail: float = 0.0
     resampling: Resampling = Resampling.BILINEAR
     clip: Clip = Clip.STEP
     colors: Colors = Colors.FREE
@@ -234,12 +235,9 @@ class Recipe:
     version: int = RECIPE_VERSION
 
     def __post_init__(self) -> None:
-        if self.version != RECIPE_VERSION:
-            raise RecipeError(
-                f"recipe version {self.version!r} is not known here, expected {RECIPE_VERSION}; upgrade dreamcrawl"
-            )
+        _check_version(self.version)
         given: object = self.objective
-        objective = given.terms if isinstance(given, Objective) else tuple(self.objective)
+        objective = given.terms if isinstance(given, Objective) else sequence("objective", given, of="terms")
         if not 1 <= len(objective) <= _MOST_TERMS or not all(isinstance(term, Term) for term in objective):
             raise RecipeError(f"objective must hold 1 to {_MOST_TERMS} terms")
         object.__setattr__(self, "objective", objective)
@@ -263,8 +261,9 @@ class Recipe:
         integer("tile_overlap", self.tile_overlap, least=0, most=self.tile_side)
         if self.mask is not None and not isinstance(self.mask, Region):
             raise RecipeError("mask must be a region: a box, an ellipse or a picture")
-        if not isinstance(self.reinject_detail, bool):
-            raise RecipeError(f"reinject_detail must be true or false, got {self.reinject_detail!r}")
+        if isinstance(self.reinject_detail, bool):
+            object.__setattr__(self, "reinject_detail", float(self.reinject_detail))
+        number(self, "reinject_detail", least=0.0, most=1.0)
         for name, enum in _CHOICES.items():
             choice(self, name, enum)
 
@@ -306,12 +305,12 @@ class Recipe:
         all_there("a recipe", values, ("objective", "octaves", "steps", "step_size"))
         terms = values["objective"]
         if not isinstance(terms, Sequence) or isinstance(terms, str):
-            raise RecipeError(f"objective must be a list of terms, got {terms!r}")
-        values["objective"] = tuple(term_from_json(term) for term in terms)
+            raise RecipeError(f"objective must be a list of terms, got {shown(terms)}")
+        values["objective"] = tuple(_term(number, term) for number, term in enumerate(terms, start=1))
         if values.get("mask") is not None:
             values["mask"] = region_from_json(values["mask"], what="mask")
         # Version 1 had the same fields, and fewer of them.
-        if values.get("version") == 1:
+        if type(values.get("version")) is int and values["version"] == 1:
             values["version"] = RECIPE_VERSION
         values["octaves"] = _octaves(values["octaves"])
         return cls(**values)
@@ -336,12 +335,26 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
 }
 
 
+def _check_version(version: object) -> None:
+    integer("version", version, least=1)
+    if version != RECIPE_VERSION:
+        raise RecipeError(
+            f"recipe version {shown(version)} is not known here, expected {RECIPE_VERSION}; upgrade dreamcrawl"
+        )
+
+
+def _term(number: int, data: object) -> Term:
+    try:
+        return term_from_json(data)
+    except RecipeError as error:
+        error.args = (f"term {number} of the objective: {error}",)
+        raise
+
+
 def _octaves(data: object) -> Octaves:
     values = dict(mapping("octaves", data))
     all_there("octaves", values, ("kind",))
-    kind = values.pop("kind")
-    if kind not in _OCTAVES:
-        raise UnknownName("kind of octaves", str(kind), _OCTAVES)
+    kind = known_kind("octaves", values.pop("kind"), _OCTAVES)
     cls = _OCTAVES[kind]
     only_known(f"field of {kind} octaves", values, cls)
     if cls is PlannedOctaves:

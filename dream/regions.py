@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.checks import all_there, mapping, number, only_known, picture_digest
-from dream.errors import RecipeError, UnknownName
+from dream.checks import all_there, known_kind, mapping, number, only_known, picture_digest
+from dream.errors import RecipeError
 
 Pictures = Mapping[str, NDArray[np.uint8]]
 """uint8 RGB pictures, shape (height, width, 3), by their pixel SHA-256."""
@@ -75,9 +75,7 @@ def region_from_json(data: object, *, what: str) -> Region:
     """
     values = dict(mapping(what, data))
     all_there(what, values, ("kind",))
-    kind = values.pop("kind")
-    if kind not in REGIONS:
-        raise UnknownName("kind of region", str(kind), REGIONS)
+    kind = known_kind("region", values.pop("kind"), REGIONS)
     cls = REGIONS[kind]
     only_known(f"field of a region of kind {kind}", values, cls)
     if cls is MaskPicture:

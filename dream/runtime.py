@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import sys
@@ -31,6 +32,9 @@ def configure() -> None:
         # TensorFlow reads these once, when it loads.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not _wants_messages():
+        # Each look of a sheet is compiled anew, of which TensorFlow warns as of a loop gone wrong.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _native_messages_dropped():
         import keras
         import tensorflow as tf
@@ -58,7 +62,7 @@ def _native_messages_dropped() -> Iterator[None]:
     On every start TensorFlow's libraries write, before any log level counts, that there is no GPU. Errors of the
     import itself are exceptions, and come through. TF_CPP_MIN_LOG_LEVEL below 2 asks to see everything.
     """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") in {"0", "1"}:
+    if _wants_messages():
         yield
         return
     sys.stderr.flush()
@@ -71,6 +75,10 @@ def _native_messages_dropped() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _wants_messages() -> bool:
+    return os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") in {"0", "1"}
 
 
 def environment() -> dict[str, Any]:

@@ -5,15 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from dream.checks import all_there, choice, finite_number, integer, mapping, name_text, number, only_known, sequence
+from dream.checks import (
+    all_there,
+    choice,
+    finite_number,
+    integer,
+    known_kind,
+    mapping,
+    name_text,
+    number,
+    only_known,
+    sequence,
+    shown,
+)
 from dream.checks import picture_digest as check_digest
 from dream.classes import class_index
-from dream.errors import RecipeError, UnknownName
+from dream.errors import RecipeError
 from dream.regions import Region, region_from_json, region_kind
 
 _MOST_CHANNELS = 65_536
@@ -88,6 +100,8 @@ class LayerTerm:
             object.__setattr__(self, "channels", _channels(self.channels))
         choice(self, "reduction", Reduction, where="objective.")
         integer("objective.border", self.border, least=0, most=1024)
+        if self.region is not None and not isinstance(self.region, Region):
+            raise RecipeError("objective.region must be a region: a box, an ellipse or a picture")
         _check_weight(self)
 
 
@@ -163,10 +177,14 @@ class Objective:
     terms: tuple[Term, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", tuple(self.terms))
+        terms = tuple(self.terms)
+        if not all(isinstance(term, Term) for term in terms):
+            raise RecipeError("an objective is made of terms; `layer`, `channel` and their like make one")
+        object.__setattr__(self, "terms", terms)
 
-    def __add__(self, other: Objective) -> Objective:
-        return Objective((*self.terms, *other.terms))
+    def __add__(self, other: object) -> Objective:
+        # Anything else may know how to add itself to an objective, and is a TypeError where it does not.
+        return Objective((*self.terms, *other.terms)) if isinstance(other, Objective) else NotImplemented
 
     def __mul__(self, factor: float) -> Objective:
         finite_number("the factor of an objective", factor)
@@ -177,8 +195,8 @@ class Objective:
     def __neg__(self) -> Objective:
         return self * -1.0
 
-    def __sub__(self, other: Objective) -> Objective:
-        return self + -other
+    def __sub__(self, other: object) -> Objective:
+        return self + -other if isinstance(other, Objective) else NotImplemented
 
 
 def layer(name: str, **fields: Any) -> Objective:
@@ -204,6 +222,30 @@ def class_(name_or_index: str | int, *, measure: Measure = Measure.LOGIT, weight
 def guide(name: str, picture: str, *, match: Match = Match.DOT, weight: float = 1.0) -> Objective:
     """A layer led by the picture with this pixel SHA-256."""
     return Objective((GuideTerm(layer=name, picture=picture, match=match, weight=weight),))
+
+
+def objective_text(terms: Sequence[Term]) -> str:
+    """The objective as people write one: `0.5 * mean_square(mixed3) + mean(mixed5[13])`. It is not read back."""
+    return " + ".join(_term_text(term) for term in terms)
+
+
+def _term_text(term: Term) -> str:
+    match term:
+        case LayerTerm(channels=channels):
+            if isinstance(channels, ChannelPick):
+                picked = f"[{channels.count} {channels.pick}]"
+            else:
+                picked = "" if channels is None else f"[{', '.join(map(str, channels))}]"
+            border = f", border {term.border}" if term.border else ""
+            region = f", in {term.region}" if term.region is not None else ""
+            text = f"{term.reduction}({term.layer}{picked}{border}{region})"
+        case NeuronTerm():
+            text = f"neuron({term.layer}[{term.channel}] at {term.row:g}, {term.column:g})"
+        case ClassTerm():
+            text = f"{term.measure}(class {term.index})"
+        case GuideTerm():
+            text = f"{term.match}({term.layer}, picture {term.picture[:8]})"
+    return text if term.weight == 1 else f"{term.weight:g} * {text}"
 
 
 def term_to_json(term: Term) -> dict[str, Any]:
@@ -234,11 +276,9 @@ def term_from_json(data: object) -> Term:
         RecipeError: a field is missing, unknown or has a value it cannot have.
     """
     values = dict(mapping("a term of the objective", data))
-    kind = values.pop("kind", "layer")
-    if kind not in TERMS:
-        raise UnknownName("kind of term", str(kind), TERMS)
+    kind = known_kind("term", values.pop("kind", "layer"), TERMS)
     if kind == "class" and "name" in values:
-        values["index"] = class_index(str(values.pop("name")))
+        values["index"] = _index_of_class(values)
     only_known(f"field of a term of kind {kind}", values, TERMS[kind])
     all_there(f"a term of kind {kind}", values, _NEEDED[kind])
     if isinstance(values.get("channels"), Mapping):
@@ -251,12 +291,25 @@ def term_from_json(data: object) -> Term:
     return TERMS[kind](**values)
 
 
+def _index_of_class(values: dict[str, Any]) -> int:
+    """The index of the class that is named; the name is taken out of the values."""
+    name = values.pop("name")
+    if not isinstance(name, str):
+        raise RecipeError(f"objective.name must be the name of a class, got {shown(name)}; indexes go into `index`")
+    index = class_index(name)
+    if values.get("index", index) != index:
+        raise RecipeError(
+            f"objective.name {name!r} is class {index}, but objective.index says {shown(values['index'])}"
+        )
+    return index
+
+
 def _channels(value: object) -> tuple[int, ...]:
     channels = sequence("objective.channels", value)
+    for index in channels[:_MOST_CHANNELS]:
+        integer("objective.channels", index, least=0)
     if not channels or len(channels) > _MOST_CHANNELS or len(set(channels)) != len(channels):
         raise RecipeError("objective.channels must name each channel once, or be null for all of them")
-    for index in channels:
-        integer("objective.channels", index, least=0)
     return channels
 
 

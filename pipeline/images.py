@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -160,21 +161,37 @@ def thumbnail(data: bytes, *, max_side: int) -> bytes:
     return out.getvalue()
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """The pixels of a picture file of the user's own: uint8, shape (height, width, 3).
 
     Raises:
-        NotFound: The file cannot be read.
+        NotFound: There is no such file, or it cannot be read.
         ImageRejected: It is no picture, or one that is not taken; with the file's name.
     """
+    data = read_file(path, max_bytes=limits.max_bytes)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
-    try:
-        return decode(data).rgb
+        return decode(data, limits=limits).rgb
     except ImageRejected as error:
         raise ImageRejected(error.reason, f"{path}: {error}") from error
+
+
+def read_file(path: Path, *, max_bytes: int) -> bytes:
+    """The bytes of a file of the user's own.
+
+    Raises:
+        NotFound: There is no such file, or it cannot be read.
+        ImageRejected: It is longer than a picture may be.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
+            raise NotFound(f"{path} is not a file; give one picture")
+        if state.st_size > max_bytes:
+            detail = f"{path} has {state.st_size} bytes; at most {max_bytes} are allowed"
+            raise ImageRejected(Reason.TOO_MANY_BYTES, detail)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise NotFound(f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def fit(rgb: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.catalog.engine import Catalog
-from pipeline.errors import ImageRejected, NotFound, Reason
-from pipeline.images import ImageLimits
+from pipeline.errors import ImageRejected, Reason
+from pipeline.images import ImageLimits, read_file
 from pipeline.ingest.intake import Intake
 from pipeline.records import CrawlRecord, Outcome
 from pipeline.store import Store
@@ -26,17 +25,7 @@ def ingest_file(
         ImageRejected: It is not a picture that can be kept.
         WorkspaceUnusable: The disk is full or read-only.
     """
-    try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
-            raise NotFound(f"{path} is not a file; give one picture")
-        size = state.st_size
-        if size > limits.max_bytes:
-            detail = f"{path} has {size} bytes; at most {limits.max_bytes} are allowed"
-            raise ImageRejected(Reason.TOO_MANY_BYTES, detail)
-        data = path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"the file {path} cannot be read: {error.strerror or error}") from error
+    data = read_file(path, max_bytes=limits.max_bytes)
     absolute = path.absolute()
     record = CrawlRecord(
         outcome=Outcome.FETCHED,

@@ -27,8 +27,8 @@ SOFTWARE = "dreamcrawl"
 REQUIRED_FACTS = ("octave_sizes", "seed", "jitter_sha256", "objective", "device", "versions")
 # What else it may say about its surroundings; replay names which of all these differ.
 ENVIRONMENT_FACTS = (
-    "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic",
-    "profile", "variant", "batch", "tiles", "fold_difference",
+    "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic", "device_name",
+    "profile", "variant", "batch", "tiles", "fold_difference", "octave_steps", "base_size", "chosen_channels",
 )  # fmt: skip
 
 # A JPEG holds 64 KB of XMP in one piece, and pages may declare texts of any length: each text and all sightings

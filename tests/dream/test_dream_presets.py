@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from dream.errors import UnknownName
-from dream.networks.cards import NETWORKS
 from dream.presets import DEFAULT_PRESET, describe, preset, preset_names
 from dream.recipes import Clip, ExponentOctaves, Normalization, Recipe, Reduction, ValueRange
+
+NETWORKS = ("efficientnet_lite0", "inception_v3")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -62,5 +63,5 @@ def test_a_mistyped_look_or_network_gets_the_nearest_names():
     with pytest.raises(UnknownName) as no_network:
         preset("menagerie", "inception")
 
-    assert no_look.value.nearest == ("menagerie",)
+    assert no_look.value.nearest[0] == "menagerie"
     assert "inception_v3" in no_network.value.nearest

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from dream.errors import DeadObjective, ImageUnusable, UnknownName
-from dream.networks.cards import NETWORKS
 from dream.octaves import Size, plan_octaves
 from dream.presets import preset, preset_names
 from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, LayerTerm, PlannedOctaves, Recipe
@@ -241,7 +240,7 @@ def test_a_dead_objective_is_an_error_and_never_a_black_picture():
         render([noise_image(40, 56)], recipe(objective=(LayerTerm(layer="first_relu"),)), tiny_network(weights))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ["efficientnet_lite0", "inception_v3"])
 @pytest.mark.parametrize("name", preset_names())
 def test_the_objective_rises_in_every_octave_of_every_look(tiny: Any, name: str, network: str):
     look = preset(name, network)
@@ -252,8 +251,10 @@ def test_the_objective_rises_in_every_octave_of_every_look(tiny: Any, name: str,
         )
         for index, term in enumerate(look.objective)
     )
+    # Rolled about, the first and the last step would see different pictures.
+    plain = look.with_changes(objective=objective, steps=6, final_steps=6, jitter=0)
 
-    (facts,) = render([noise_image(48, 64)], look.with_changes(objective=objective, steps=6, final_steps=6), tiny).facts
+    (facts,) = render([noise_image(48, 64)], plain, tiny).facts
 
     assert facts["objective_values"]
     assert all(last > first for first, last in facts["objective_values"])

@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from pipeline.catalog.tables import DerivationRow
 from pipeline.errors import NotFound, StoreCorrupt, UsageError
+from pipeline.provenance.manifest import ENVIRONMENT_FACTS, REQUIRED_FACTS
 from pipeline.provenance.replay import ReplayReport, compare, replay_derivation
 from pipeline.stylize import RendererIdentity
 from tests.support.inverting import FACTS, InvertingRenderer, Workshop, identity_of, picture, workshop
@@ -33,7 +34,7 @@ def renderer_of(recipe: Any, **options: Any) -> InvertingRenderer:
 
 def replay(shop: Workshop, derivation_id: int = 1, *, options: Any = None, **arguments: Any) -> ReplayReport:
     def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> InvertingRenderer:
-        assert network == "tiny"
+        assert (network, profile) == ("tiny", "exact")
         return renderer_of(recipe, max_side=max_side, **(options or {}))
 
     return replay_derivation(
@@ -85,6 +86,52 @@ def test_near_pixels_in_other_surroundings_are_within_tolerance_and_the_differen
     )
 
 
+# What a renderer says of its surroundings and plans, one value and another for each.
+SURROUNDINGS: dict[str, tuple[Any, Any]] = {
+    "octave_sizes": ([[30, 40]], [[31, 40]]),
+    "seed": (7, 8),
+    "jitter_sha256": ("ab" * 32, "ba" * 32),
+    "objective": ([{"layer": "a", "weight": 1.0}], [{"layer": "b", "weight": 1.0}]),
+    "device": ("CPU", "GPU"),
+    "versions": ({"python": "3.11.7", "numpy": "2.4.6"}, {"python": "3.11.7", "numpy": "2.4.7"}),
+    "platform": ("linux", "darwin"),
+    "machine": ("x86_64", "arm64"),
+    "cpu": ("one", "another"),
+    "threads": ({"intra_op": 1, "cpus": 2}, {"intra_op": 1, "cpus": 4}),
+    "dtype": ("float32", "bfloat16"),
+    "onednn": ("1", "0"),
+    "tensor_float_32": (False, True),
+    "deterministic": (True, False),
+    "device_name": ("default", "/device:GPU:1"),
+    "profile": ("exact", "fast"),
+    "variant": ("float32, 1 at once", "float32, 4 at once"),
+    "batch": (1, 4),
+    "tiles": ([None], [{"count": 4}]),
+    "fold_difference": (1e-7, 2e-7),
+    "octave_steps": ([10], [11]),
+    "base_size": ([30, 40], [31, 40]),
+    "chosen_channels": ({"0/channels": [3, 5]}, {"0/channels": [3, 6]}),
+}
+INNER = {"versions": "versions.numpy", "threads": "threads.cpus", "chosen_channels": "chosen_channels.0/channels"}
+
+
+def test_every_fact_that_a_replay_compares_is_tried_here() -> None:
+    assert set(SURROUNDINGS) == {*REQUIRED_FACTS, *ENVIRONMENT_FACTS}
+
+
+def test_each_difference_in_the_surroundings_is_listed_by_its_field_and_no_other(tmp_path: Path) -> None:
+    then = {name: values[0] for name, values in SURROUNDINGS.items()} | {"seconds": 1.0, "measures": {"noise": 1.0}}
+    with workshop(tmp_path / "workspace") as shop:
+        shop.dream(shop.add(picture(1)), renderer=renderer_of({"kind": "invert"}, facts=then))
+
+        for name, (_, now) in SURROUNDINGS.items():
+            report = replay(shop, options={"noise": 1, "facts": then | {name: now, "seconds": 2.0}})
+
+            assert [field for field, _, _ in report.environment_differences] == [INNER.get(name, name)]
+            assert report.verdict == "within tolerance"
+        assert replay(shop, options={"facts": then}).environment_differences == ()
+
+
 def test_far_pixels_are_different_in_any_surroundings(shop: Workshop) -> None:
     report = replay(shop, options={"noise": 128, "facts": FACTS | {"device": "GPU"}})
 
@@ -116,7 +163,7 @@ def test_the_versions_that_prepared_the_source_are_compared(shop: Workshop) -> N
 def test_another_engine_version_is_named(shop: Workshop) -> None:
     def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> InvertingRenderer:
         old = identity_of(recipe, max_side=max_side)
-        new = RendererIdentity(**(vars(old) | {"engine_version": 2, "network": network}))
+        new = RendererIdentity(**(vars(old) | {"engine_version": 2, "network": network, "profile": profile}))
         return InvertingRenderer(new)
 
     report = replay_derivation(1, catalog=shop.catalog, store=shop.store, make_renderer=make_renderer)

@@ -28,7 +28,7 @@ from pipeline.fingerprints import pixel_sha256
 from pipeline.images import decode, encode
 from pipeline.stylize import RendererIdentity, stylize_items
 from tests.support.html_pages import Page, read_page
-from tests.support.inverting import FACTS, Workshop, identity_of, sighting_of, workshop
+from tests.support.inverting import FACTS, PictureByPicture, Workshop, identity_of, sighting_of, workshop
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -47,7 +47,7 @@ HOSTILE_URLS = (
 
 
 @dataclass
-class Look:
+class Look(PictureByPicture):
     """A stand-in for a dream: quick, and unlike its source."""
 
     name: str

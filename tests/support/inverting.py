@@ -49,16 +49,8 @@ def identity_of(recipe: Mapping[str, Any], *, max_side: int = 512, weights_sha25
     )
 
 
-@dataclass
-class InvertingRenderer:
-    """Inverts colours; adds `noise` to some channel values; raises for pictures whose pixel digest is in `refuses`."""
-
-    identity: RendererIdentity = field(default_factory=lambda: identity_of({"kind": "invert", "strength": 1.0}))
-    facts: Mapping[str, Any] = field(default_factory=lambda: dict(FACTS))
-    refuses: frozenset[str] = frozenset()
-    noise: int = 0
-    calls: int = 0
-    forgotten: list[str] = field(default_factory=list)
+class PictureByPicture:
+    """What every stand-in shares: pictures one by one, each of which may fail."""
 
     def render_all(
         self, requests: Sequence[RenderRequest], on_progress: Callable[[RenderProgress], None]
@@ -76,6 +68,25 @@ class InvertingRenderer:
                 yield RenderOutcome(request.key, None, None, error)
             else:
                 yield RenderOutcome(request.key, pixels, facts)
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept of a dream on the way."""
+
+    def render(self, image: Rgb, on_progress: Callable[[float], None]) -> tuple[Rgb, Mapping[str, Any]]:
+        """One dream and the facts about it."""
+        raise NotImplementedError
+
+
+@dataclass
+class InvertingRenderer(PictureByPicture):
+    """Inverts colours; adds `noise` to some channel values; raises for pictures whose pixel digest is in `refuses`."""
+
+    identity: RendererIdentity = field(default_factory=lambda: identity_of({"kind": "invert", "strength": 1.0}))
+    facts: Mapping[str, Any] = field(default_factory=lambda: dict(FACTS))
+    refuses: frozenset[str] = frozenset()
+    noise: int = 0
+    calls: int = 0
+    forgotten: list[str] = field(default_factory=list)
 
     def forget(self, key: str) -> None:
         self.forgotten.append(key)
