@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_ARGS ?=
 
-.PHONY: help install demo test check bench figures docs constraints clean
+.PHONY: help install demo test check bench bench-dream bench-quality figures docs constraints clean
 
 help:
 	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
 	@echo "make test    run the tests (make test ARGS='-k ingest' for some)"
 	@echo "make check   ruff, mypy and the import contracts"
-	@echo "make bench   the benchmarks, each with a ratio against a named alternative"
+	@echo "make bench   the benchmarks, each with a ratio against a named alternative:"
+	@echo "             bench-dream (time and memory of the engine), bench-quality (what the looks make)"
 	@echo "make figures the pictures of the README"
 	@echo "make docs    docs/cli.md, from the commands' own help"
 
@@ -43,8 +44,13 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP)
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+bench: bench-dream bench-quality
+
+bench-dream: $(STAMP)
+	@$(BIN)/python benchmarks/dream_engine.py --growth --large $(ARGS)
+
+bench-quality: $(STAMP)
+	@$(BIN)/python benchmarks/dream_quality.py $(ARGS)
 
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py

@@ -1,6 +1,6 @@
 """Our dream engine against the loops that people copy, at one recipe, on photographs of mixed sizes.
 
-    python benchmarks/dream_engine.py [--photos 8] [--steps 8] [--rounds 3] [--json] [--growth]
+    python benchmarks/dream_engine.py [--photos 12] [--steps 8] [--rounds 3] [--growth] [--large] [--json]
 
 Every contender is a process of its own with its own settings, and the pictures go round: one for this, the same for
 the next. The network is InceptionV3 up to mixed5 with random weights, which decide neither time nor comparability.
@@ -8,7 +8,7 @@ the next. The network is InceptionV3 up to mixed5 with random weights, which dec
 - eager:         a GradientTape in plain Python (how the paper's experiments ran)
 - keras:         the Keras example: a compiled step, called from Python, retraced for every size
 - tutorial:      the TensorFlow tutorial: a compiled loop over pictures of any size, TensorFlow's own settings
-- tutorial+onednn: the same with the oneDNN kernels switched on by hand
+- tutorial, oneDNN / no oneDNN: the same with the oneDNN kernels on or off, of which TensorFlow chooses by the processor
 - torch:         a plain PyTorch loop with channels-last, where torch is installed
 - ours:          dream.batches, profile exact
 - ours fast:     dream.batches, profile fast
@@ -36,14 +36,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ROOT / "crawler" / "sample_site" / "photos"
 SOURCES = [str(ROOT), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("PYTHONPATH")])]
 STEP_SIZE = 0.01
-# Mixed as a catalog is: mostly one camera's shape, some tall, some odd.
-SIDES = (320, 256, 400, 320, 288, 352, 320, 256)
+# The longer side of every picture, as `dream --max-side` would make them: mostly one shape, some tall, some odd.
+SIDE = 320
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "eager": {},
     "keras": {},
     "tutorial": {},
-    "tutorial+onednn": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+    "tutorial, oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+    "tutorial, no oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"},
     "torch": {},
     "ours": {},
     "ours fast": {},
@@ -53,11 +54,12 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 def main() -> None:
     """Run the contenders side by side and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--photos", type=int, default=12)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="names of contenders, with commas")
     parser.add_argument("--growth", action="store_true", help="also: growth over picture size and number of pictures")
+    parser.add_argument("--large", action="store_true", help="also: memory for a picture of 6000 x 4000 pixels")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -68,6 +70,8 @@ def main() -> None:
     report = compare(names, photos=arguments.photos, steps=arguments.steps, rounds=arguments.rounds)
     if arguments.growth:
         report["growth"] = growth(steps=arguments.steps)
+    if arguments.large:
+        report["large"] = large()
     if arguments.json:
         print(json.dumps(report, indent=1))
     else:
@@ -87,6 +91,7 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             for name, worker in workers.items():
                 rate.append(matrix_product_rate())
                 samples[name].append(worker.ask({"do": "run", "steps": steps}))
+        loops = step_loops(workers["ours"], rounds=rounds) if "ours" in workers else {}
         operations = ready["ours"]["operations_per_step"] if "ours" in workers else None
         return {
             "photos": photos,
@@ -96,12 +101,29 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             "matrix_product_gflops": statistics.median(rate),
             "gradient_cosine": check.get("cosine"),
             "operations_per_step": operations,
+            "step_loops": loops,
             "contenders": {name: summary(samples[name], first[name], photos) for name in workers},
             "left_out": {name: answer["why"] for name, answer in ready.items() if not answer.get("ready")},
         }
     finally:
         for worker in workers.values():
             worker.close()
+
+
+def step_loops(worker: Worker, *, rounds: int) -> dict[str, Any]:
+    """Our step loop alone, against a matrix product before and after each: GFLOP/s, and the median of the ratios."""
+    found: dict[str, Any] = {}
+    for batch in (1, 4):
+        rates, ratios = [], []
+        before = matrix_product_rate()
+        for _ in range(rounds + 2):
+            rate = worker.ask({"do": "loop", "batch": batch})["gflops"]
+            after = matrix_product_rate()
+            rates.append(rate)
+            ratios.append(2 * rate / (before + after))
+            before = after
+        found[str(batch)] = {"gflops": statistics.median(rates), "of_matrix_product": statistics.median(ratios)}
+    return found
 
 
 def summary(samples: list[dict[str, Any]], first: float, photos: int) -> dict[str, Any]:
@@ -126,9 +148,14 @@ def show(report: dict[str, Any]) -> None:
     print(f"float32 matrix product in the same run: {gemm:.0f} GFLOP/s")
     if report["gradient_cosine"] is not None:
         print(f"one step's gradient, ours against a tape on the Keras model: cosine {report['gradient_cosine']:.7f}")
+    for batch, loop in report["step_loops"].items():
+        print(
+            f"our step loop, {batch} at once: {loop['gflops']:.0f} GFLOP/s, {loop['of_matrix_product']:.0%} of the "
+            "matrix product"
+        )
     ours = report["contenders"].get("ours")
     heads = ("s/picture", "CPU s", "GFLOP/s", "of matmul", "peak MiB", "first s")
-    print(f"{'':16}{''.join(f'{head:>11}' for head in heads)}  CPU, ours = 1")
+    print(f"{'':20}{''.join(f'{head:>11}' for head in heads)}  CPU, ours = 1")
     for name, row in report["contenders"].items():
         gflops = per_picture / row["seconds_per_picture"] / 1e9
         ratio = row["cpu_seconds_per_picture"] / ours["cpu_seconds_per_picture"] if ours else float("nan")
@@ -137,13 +164,13 @@ def show(report: dict[str, Any]) -> None:
             f", fast = 1: {row['cpu_seconds_per_picture'] / fast['cpu_seconds_per_picture']:.2f}" if fast else ""
         )
         print(
-            f"{name:16}{row['seconds_per_picture']:11.3f}{row['cpu_seconds_per_picture']:11.3f}{gflops:11.1f}"
+            f"{name:20}{row['seconds_per_picture']:11.3f}{row['cpu_seconds_per_picture']:11.3f}{gflops:11.1f}"
             f"{gflops / gemm:11.0%}{row['peak_mib']:11.0f}{row['first_picture_seconds']:11.1f}  {ratio:.2f}{over_fast}"
         )
     if ours:
         reference = np.array(ours["objectives"])
         for name, row in report["contenders"].items():
-            if name == "ours" or not row["objectives"]:  # torch's network has other random weights
+            if name == "ours":
                 continue
             off = np.abs(np.array(row["objectives"]) / reference - 1).max()
             print(f"final objective, {name} against ours: at most {off:.2%} apart")
@@ -151,6 +178,12 @@ def show(report: dict[str, Any]) -> None:
         print(f"{name}: left out, {why}")
     for line in report.get("growth", {}).get("lines", []):
         print(line)
+    if "large" in report:
+        big = report["large"]
+        print(
+            f"6000x4000, {big['look']} with one step an octave, {big['tiles']} tiles in the largest: "
+            f"peak {big['peak_gib']:.2f} GiB, {big['seconds']:.0f} s"
+        )
 
 
 def matrix_product_rate(side: int = 1536) -> float:
@@ -197,6 +230,15 @@ def growth(*, steps: int) -> dict[str, Any]:
     }
 
 
+def large() -> dict[str, Any]:
+    """The memory that our default look takes on 24 megapixels, in a process of its own."""
+    worker = Worker("large")
+    try:
+        return worker.ask({"do": "start", "photos": 1})
+    finally:
+        worker.close()
+
+
 def exponent(sizes: list[int], costs: list[float]) -> float:
     """The slope of log cost over log size, by least squares."""
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
@@ -214,9 +256,7 @@ class Worker:
             stderr=subprocess.DEVNULL if not os.environ.get("BENCH_DEBUG") else None,
             text=True,
             cwd=ROOT,
-            env=settings
-            | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(SOURCES)}
-            | ENVIRONMENTS[name],
+            env=settings | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(SOURCES)} | ENVIRONMENTS[name],
         )
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -250,6 +290,8 @@ def serve(name: str) -> None:
 
 def start(name: str, photos: int) -> tuple[Any, dict[str, Any]]:
     """The contender, ready, and what it says about that."""
+    if name == "large":
+        return None, dream_large()
     try:
         contender = Ours(name, photos) if name.startswith("ours") else Peer(name, photos)
     except ImportError as error:
@@ -260,6 +302,8 @@ def start(name: str, photos: int) -> tuple[Any, dict[str, Any]]:
 def work(contender: Any, question: dict[str, Any]) -> dict[str, Any]:
     """A timed run over the contender's pictures, or over one of another size, or over many alike."""
     pictures = contender.pictures
+    if question["do"] == "loop":
+        return {"gflops": contender.loop(question["batch"])}
     if question["do"] == "size":
         pictures = [enlarged(pictures[0], question["size"])]
         contender.run(pictures, 1)
@@ -282,16 +326,15 @@ def timed(contender: Any, run: Any) -> dict[str, Any]:
 
 
 def photographs(count: int) -> list[np.ndarray]:
-    """uint8 pictures, the first ones by name, at mixed sizes."""
+    """uint8 pictures from all over the collection, each in its own shape."""
     from PIL import Image
 
     files = sorted(path for path in PHOTOS.iterdir() if path.suffix in {".webp", ".jpg", ".png"})
     pictures = []
     for index in range(count):
-        with Image.open(files[index % len(files)]) as image:
+        with Image.open(files[index * len(files) // count % len(files)]) as image:
             picture = image.convert("RGB")
-            side = SIDES[index % len(SIDES)]
-            factor = side / max(picture.size)
+            factor = SIDE / max(picture.size)
             size = (round(picture.width * factor), round(picture.height * factor))
             pictures.append(np.asarray(picture.resize(size, Image.Resampling.LANCZOS)))
     return pictures
@@ -304,6 +347,28 @@ def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
+def dream_large() -> dict[str, Any]:
+    """Our default look on 6000 x 4000 pixels, with one step in each octave: memory is the same for more of them."""
+    import tempfile
+
+    from dream.networks import load_network
+    from dream.presets import DEFAULT_PRESET, preset
+    from dream.render import render
+
+    with tempfile.TemporaryDirectory() as weights:
+        network = load_network("efficientnet_lite0", weights_folder=Path(weights))
+    recipe = preset(DEFAULT_PRESET, "efficientnet_lite0").with_changes(steps=1, final_steps=1)
+    picture = enlarged(photographs(1)[0], (4000, 6000))
+    started = time.perf_counter()
+    (facts,) = render([picture], recipe, network).facts
+    return {
+        "look": DEFAULT_PRESET,
+        "tiles": (facts["tiles"][-1] or {"count": 1})["count"],
+        "seconds": time.perf_counter() - started,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
 class Peer:
     """One of the published loops."""
 
@@ -314,12 +379,10 @@ class Peer:
         self._peers = peers
         self.pictures = photographs(photos)
         if name == "torch":
-            self._model = None
-            self._climb = peers.torch_loop()
-        else:
-            make = {"eager": peers.eager, "keras": peers.keras_example}.get(name, peers.tutorial)
-            self._model = peers.inception()
-            self._climb = make(self._model)
+            import torch  # noqa: F401  # says at once where it is not installed
+        make = {"eager": peers.eager, "keras": peers.keras_example, "torch": peers.torch_loop}
+        self._model = peers.inception()
+        self._climb = make.get(name, peers.tutorial)(self._model)
 
     def first(self) -> dict[str, Any]:
         """Seconds from nothing to the first picture, loading included."""
@@ -338,7 +401,8 @@ class Peer:
 
     def objectives(self, pictures: list[np.ndarray]) -> list[float]:
         """The objective on each picture."""
-        return self._peers.objectives(self._model, pictures) if self._model is not None else []
+        found: list[float] = self._peers.objectives(self._model, pictures)
+        return found
 
 
 class Ours:
@@ -380,6 +444,18 @@ class Ours:
         step = (climb.images.numpy() - picture)[0].astype(np.float64)
         expected = self._peers.gradient(self._model, picture[0] * 2 - 1).astype(np.float64)
         return {"cosine": float(np.sum(step * expected) / np.linalg.norm(step) / np.linalg.norm(expected))}
+
+    def loop(self, batch: int, steps: int = 8) -> float:
+        """GFLOP/s of the compiled loop alone, over pictures of 320 x 240."""
+        from dream.ascent import compile_ascent
+
+        picture = enlarged(self.pictures[0], (240, 320)).astype(np.float32)[None] / 255
+        images, recipe = np.repeat(picture, batch, axis=0), self._recipe(steps)
+        ascent = compile_ascent(self._network, recipe, recipe.objective)
+        ascent.climb(images, np.zeros((1, 2), np.int32))
+        started = time.perf_counter()
+        ascent.climb(images, np.zeros((steps, 2), np.int32))
+        return float(self._peers.operations(240, 320)) * batch * steps / (time.perf_counter() - started) / 1e9
 
     def run(self, pictures: list[np.ndarray], steps: int) -> list[np.ndarray]:
         """The pictures after the steps, uint8."""

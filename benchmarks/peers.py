@@ -159,47 +159,71 @@ def gradient(model: Any, picture: Picture) -> Picture:
     return found
 
 
-def torch_loop() -> Climb:
-    """A plain PyTorch loop with channels-last on torchvision's InceptionV3, cut after Mixed_6b.
+def torch_loop(model: Any) -> Climb:
+    """A plain PyTorch loop with channels-last over the same layers with the same weights.
 
     Raises:
-        ImportError: torch or torchvision is not installed.
+        ImportError: torch is not installed.
     """
     import torch
-    import torchvision
 
-    network = torchvision.models.inception_v3(weights=None, aux_logits=False, transform_input=False, init_weights=False)
-    network = network.eval().to(memory_format=torch.channels_last)
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    # The names that torchvision has for the layers up to mixed5, in order; mixed3 is Mixed_6a.
-    order = [
-        "Conv2d_1a_3x3",
-        "Conv2d_2a_3x3",
-        "Conv2d_2b_3x3",
-        "maxpool1",
-        "Conv2d_3b_1x1",
-        "Conv2d_4a_3x3",
-        "maxpool2",
-    ]
-    order += ["Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c"]
-
-    def loss_of(pixels: Any) -> Any:
-        total, x = 0.0, pixels
-        for name in order:
-            x = getattr(network, name)(x)
-            if name in {"Mixed_6a", "Mixed_6c"}:
-                total = total + x.mean()
-        return total
+    forward = _torch_layers(truncated(model))
 
     def climb(picture: Picture, steps: int, step_size: float) -> Picture:
         pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()).to(memory_format=torch.channels_last)
         for _ in range(steps):
             pixels.requires_grad_(True)
-            (gradient,) = torch.autograd.grad(loss_of(pixels), pixels)
+            (gradient,) = torch.autograd.grad(forward(pixels), pixels)
             with torch.no_grad():
                 pixels = (pixels + step_size * gradient / (gradient.std() + 1e-8)).clamp(-1, 1)
         found: Picture = pixels[0].permute(1, 2, 0).numpy()
         return found
 
     return climb
+
+
+def _torch_layers(network: Any) -> Callable[[Any], Any]:
+    """From pixels to the objective: the layers of the Keras network one by one, as torch.nn.functional has them."""
+    import torch
+    from torch.nn import functional
+
+    def tensor(variable: Any) -> Any:
+        return torch.from_numpy(np.array(variable))
+
+    def same(layer: Any) -> tuple[int, ...]:
+        window = getattr(layer, "kernel_size", None) or layer.pool_size
+        return tuple(side // 2 for side in window) if layer.padding == "same" else (0, 0)
+
+    def convolution(layer: Any) -> Callable[[Any], Any]:
+        kernel = tensor(layer.kernel).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+        return lambda x: functional.conv2d(x, kernel, stride=layer.strides, padding=same(layer))
+
+    def batch_norm(layer: Any) -> Callable[[Any], Any]:
+        mean, variance, beta = (tensor(value) for value in (layer.moving_mean, layer.moving_variance, layer.beta))
+        return lambda x: functional.batch_norm(x, mean, variance, bias=beta, eps=layer.epsilon)
+
+    def average(layer: Any) -> Callable[[Any], Any]:
+        return lambda x: functional.avg_pool2d(x, layer.pool_size, layer.strides, same(layer), count_include_pad=False)
+
+    make: dict[str, Callable[[Any], Callable[..., Any]]] = {
+        "Conv2D": convolution,
+        "BatchNormalization": batch_norm,
+        "Activation": lambda _layer: functional.relu,
+        "MaxPooling2D": lambda layer: lambda x: functional.max_pool2d(x, layer.pool_size, layer.strides),
+        "AveragePooling2D": average,
+        "Concatenate": lambda _layer: lambda *parts: torch.cat(parts, dim=1),
+    }
+    steps = []
+    for layer in network.layers[1:]:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        names = [tensor._keras_history.operation.name for tensor in inputs]
+        steps.append((layer.name, names, make[type(layer).__name__](layer)))
+    start = network.layers[0].name
+
+    def forward(pixels: Any) -> Any:
+        values = {start: pixels}
+        for name, names, run in steps:
+            values[name] = run(*(values[each] for each in names))
+        return sum(values[name].mean() for name in LAYERS)
+
+    return forward

@@ -63,11 +63,16 @@ def blur(gradient: Any, sigma: Any, *, radius: int) -> Any:
     batch, height, width = tf.unstack(tf.shape(gradient)[:3])
     mirrored = tf.gather(gradient, _mirrored_indexes(height, radius), axis=1)
     mirrored = tf.gather(mirrored, _mirrored_indexes(width, radius), axis=2)
-    # Colours are blurred apart. The three blurs are channels between the two passes, and the second adds them up.
-    planes = tf.reshape(tf.transpose(mirrored, [0, 3, 1, 2]), [3 * batch, height + 2 * radius, width + 2 * radius, 1])
-    down = tf.nn.conv2d(planes, weights[:, None, None, :], strides=1, padding="VALID")
-    across = tf.nn.conv2d(down, weights[None, :, :, None] / len(_CASCADE), strides=1, padding="VALID")
-    return tf.transpose(tf.reshape(across, [batch, 3, height, width]), [0, 2, 3, 1])
+
+    def blurred(plane: Any) -> Any:
+        # The three blurs are channels between the two passes, and the second adds them up.
+        down = tf.nn.conv2d(plane[None, ..., None], weights[:, None, None, :], strides=1, padding="VALID")
+        return tf.nn.conv2d(down, weights[None, :, :, None] / len(_CASCADE), strides=1, padding="VALID")[0, ..., 0]
+
+    # Colour by colour, as three blurs of all of a large picture would be more than the network needs for a tile of it.
+    planes = tf.reshape(tf.transpose(mirrored, [0, 3, 1, 2]), [3 * batch, height + 2 * radius, width + 2 * radius])
+    done = tf.map_fn(blurred, planes, parallel_iterations=1)
+    return tf.transpose(tf.reshape(done, [batch, 3, height, width]), [0, 2, 3, 1])
 
 
 def _mirrored_indexes(length: Any, margin: int) -> Any:

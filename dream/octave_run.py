@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dream.ascent import compile_ascent, memory_errors, on_device
 from dream.checkpoints import Checkpoint, Checkpoints, OctaveRecord
 from dream.colors import apply_colors
-from dream.errors import DeadObjective, DeviceFailed, DreamDiverged, OutOfMemory
+from dream.errors import DeadObjective, DeviceFailed, DreamDiverged, OutOfMemory, RecipeError
 from dream.networks.network import Network
 from dream.objectives import Objective, chosen_channels, picture_inputs, plane_inputs
 from dream.octaves import OctavePlan, Size
@@ -120,7 +120,7 @@ def dream_together(
     Raises:
         DeviceFailed: the device stopped working.
         OutOfMemory: the memory is not enough to begin.
-        RecipeError: a region of the recipe holds nothing of a picture of this size.
+        RecipeError: a region or the mask of the recipe holds nothing of a picture of this size.
     """
     with on_device(setting.device), _device_errors(setting.device), memory_errors():
         if setting.changes_nothing or work.plan.pixel_steps == 0:
@@ -136,6 +136,7 @@ class _Run:
     ) -> None:
         self._setting, self._work, self._plan, self._on_work = setting, work, work.plan, on_work
         self._started = time.monotonic()
+        _check_room(setting, self._plan.base)
         self._together = len(pictures)
         self._shifts = draw_shifts(setting.recipe.seed, self._plan.steps, setting.recipe.jitter)
         sources = [pad_to(to_float(picture.source), min(work.padded)) for picture in pictures]
@@ -346,6 +347,15 @@ def _room(setting: Setting, height: int, width: int) -> FloatImages:
     if setting.recipe.mask is None:
         return np.ones((1, 1, 1, 1), np.float32)
     return mask_plane(setting.recipe.mask, height, width, setting.pictures)[None]
+
+
+def _check_room(setting: Setting, size: Size) -> None:
+    # In a small octave a small mask may well vanish; in the picture itself it may not.
+    if not _room(setting, *size).any():
+        raise RecipeError(
+            f"the mask leaves nothing of a picture of {size.width} x {size.height} pixels to dream on; "
+            "make it larger, or a mask picture lighter"
+        )
 
 
 def _at_source_size(dreamt: FloatImages, first: FloatImages, recipe: Recipe, base: Size) -> FloatImages:

@@ -1,98 +1,75 @@
-"""Makes the README's contact sheet: bundled photographs in rows; the original and each look in columns.
+"""Makes the pictures of the documentation with the project's own commands, and writes whose photographs they show.
 
-    python tools/figures.py [OUT.jpg] [--rows chelsea,coffee] [--presets paper-single,...]
+    python tools/figures.py [--only looks,paper-figure,contact-sheet] [--max-side 448]
 
-The photographs are those under CC0, the public domain mark or CC BY; the sheet's attribution is written beside it.
+The photographs are bundled ones under CC0, the public domain mark or CC BY.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
-
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
-from dream.networks import load_network
-from dream.presets import DEFAULT_PRESET, preset
-from dream.render import render
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "crawler" / "sample_site" / "photos"
-PAPER_LOOKS = ("paper-single", "paper-multi", "paper-octave")
-DEFAULT_ROWS = "moose-2252a6.webp,chelsea-07c5a8.jpg,great_wall-20f068.webp,coffee-15d43f.jpg"
+IMAGES = ROOT / "docs" / "images"
 FREE = {"CC0-1.0", "PDM-1.0", "CC-BY-1.0", "CC-BY-2.0", "CC-BY-3.0", "CC-BY-4.0"}
-CELL_WIDTH, CELL_HEIGHT, GAP, HEADER = 420, 290, 8, 34
+PAPER_LOOKS = "paper-single,paper-multi,paper-octave"
+
+# What each shows, and the arguments of the command that draws it, without the file it is written to.
+FIGURES: dict[str, tuple[tuple[str, ...], list[str]]] = {
+    "looks": (("chelsea-07c5a8.jpg",), ["presets", "--file"]),
+    "paper-figure": (
+        ("moose-2252a6.webp", "great_wall-20f068.webp", "coffee-15d43f.jpg"),
+        ["compare", "--presets", PAPER_LOOKS],
+    ),
+    "contact-sheet": (
+        ("moose-2252a6.webp", "chelsea-07c5a8.jpg", "great_wall-20f068.webp", "coffee-15d43f.jpg"),
+        ["compare", "--presets", f"{PAPER_LOOKS},menagerie"],
+    ),
+}
 
 
 def main() -> None:
-    """Render every cell, write the sheet and its attribution."""
+    """Draw the figures and write their attributions beside them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", nargs="?", type=Path, default=ROOT / "docs" / "images" / "contact-sheet.jpg")
-    parser.add_argument("--rows", default=DEFAULT_ROWS)
-    parser.add_argument("--presets", default=",".join((*PAPER_LOOKS, DEFAULT_PRESET)))
-    parser.add_argument("--network", default="efficientnet_lite0")
-    parser.add_argument("--width", type=int, default=448, help="longer side that each photograph is dreamed at")
+    parser.add_argument("--only", default=",".join(FIGURES), help="names of figures, with commas between")
+    parser.add_argument("--max-side", type=int, default=384, help="longer side that each photograph is dreamed at")
     arguments = parser.parse_args()
+    about = {entry["file"]: entry for entry in json.loads((PHOTOS / "photos.json").read_text(encoding="utf-8"))}
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only.split(","):
+        if name not in FIGURES:
+            parser.error(f"no figure is called {name!r}; there are {', '.join(FIGURES)}")
+        files, command = FIGURES[name]
+        if not all(about[file]["license"] in FREE for file in files):
+            parser.error(f"{name} shows a photograph whose dreams may not be shown without more")
+        draw(name, files, command, max_side=arguments.max_side)
+        (IMAGES / f"{name}.md").write_text(credits_of([about[file] for file in files]), encoding="utf-8")
 
-    facts = {entry["file"]: entry for entry in json.loads((PHOTOS / "photos.json").read_text(encoding="utf-8"))}
-    files = arguments.rows.split(",")
-    for name in files:
-        if name not in facts or facts[name]["license"] not in FREE:
-            parser.error(f"{name}: not one of the bundled photographs whose dreams may be shown without more")
-    looks = arguments.presets.split(",")
-    with tempfile.TemporaryDirectory() as weights:
-        network = load_network(arguments.network, weights_folder=Path(weights), offline=True)
-        sheet = Image.new(
-            "RGB",
-            ((CELL_WIDTH + GAP) * (len(looks) + 1) - GAP, HEADER + (CELL_HEIGHT + GAP) * len(files) - GAP),
-            "white",
+
+def draw(name: str, files: tuple[str, ...], command: list[str], *, max_side: int) -> None:
+    """Runs the command; a workspace of its own keeps whatever it leaves out of the way."""
+    target = "--sheet" if command[0] == "presets" else "--write-to"
+    photographs = [str(PHOTOS / file) for file in files]
+    with tempfile.TemporaryDirectory() as workspace:
+        subprocess.run(  # noqa: S603  # our own command
+            [
+                *[sys.executable, "-m", "flows", *command, *photographs],
+                *[target, str(IMAGES / f"{name}.jpg"), "--max-side", str(max_side), "--workspace", workspace],
+            ],
+            cwd=ROOT,
+            check=True,
         )
-        _header(sheet, ("original", *looks))
-        for row, name in enumerate(files):
-            source = _photo(PHOTOS / name, arguments.width)
-            _paste(sheet, source, row, 0)
-            for column, look in enumerate(looks, start=1):
-                started = time.monotonic()
-                rendering = render([source], preset(look, arguments.network), network)
-                _paste(sheet, rendering.images[0], row, column)
-                print(f"{name} {look}: {time.monotonic() - started:.1f} s", flush=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(arguments.out, quality=88, optimize=True)
-    credits_path = arguments.out.with_suffix(".md")
-    credits_path.write_text(_credits([facts[name] for name in files]), encoding="utf-8")
-    print(arguments.out)
 
 
-def _photo(path: Path, width: int) -> np.ndarray:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    # Cells show the middle of the photograph, all in one shape, so that a row can be compared.
-    wanted = CELL_WIDTH / CELL_HEIGHT
-    box_width = min(image.width, round(image.height * wanted))
-    box_height = min(image.height, round(image.width / wanted))
-    left, top = (image.width - box_width) // 2, (image.height - box_height) // 2
-    cropped = image.crop((left, top, left + box_width, top + box_height))
-    return np.asarray(cropped.resize((width, round(width / wanted)), Image.Resampling.LANCZOS))
-
-
-def _paste(sheet: Image.Image, pixels: np.ndarray, row: int, column: int) -> None:
-    cell = Image.fromarray(pixels).resize((CELL_WIDTH, CELL_HEIGHT), Image.Resampling.LANCZOS)
-    sheet.paste(cell, (column * (CELL_WIDTH + GAP), HEADER + row * (CELL_HEIGHT + GAP)))
-
-
-def _header(sheet: Image.Image, names: tuple[str, ...]) -> None:
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=18)
-    for column, name in enumerate(names):
-        draw.text((column * (CELL_WIDTH + GAP) + 4, 7), name, fill=(40, 40, 40), font=font)
-
-
-def _credits(entries: list[dict[str, str]]) -> str:
-    lines = ["# Photographs in this picture", "", "Each was cropped and dreamed on with dreamcrawl.", ""]
+def credits_of(entries: list[dict[str, str]]) -> str:
+    """Title, author, source and licence of each photograph, as a page."""
+    lines = ["# Photographs in this picture", "", "Each was made smaller and dreamed on with dreamcrawl.", ""]
     lines += [
         f"- [{entry['title']}]({entry['source']}) by {entry['author']}, [{entry['license']}]({entry['license_url']})"
         for entry in entries

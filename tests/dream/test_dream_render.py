@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dream.errors import DeadObjective, ImageUnusable, UnknownName
+from dream.errors import DeadObjective, ImageUnusable, RecipeError, UnknownName
 from dream.octaves import Size, plan_octaves
 from dream.presets import preset, preset_names
 from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, LayerTerm, PlannedOctaves, Recipe
+from dream.regions import Ellipse
 from dream.render import render
 from tests.support.tiny_network import noise_image, tiny_network, tiny_weights
 
@@ -258,3 +259,10 @@ def test_the_objective_rises_in_every_octave_of_every_look(tiny: Any, name: str,
 
     assert facts["objective_values"]
     assert all(last > first for first, last in facts["objective_values"])
+
+
+def test_a_mask_that_leaves_nothing_is_an_error_and_never_the_source_again(tiny: Any):
+    speck = Ellipse(height=0.012, width=0.012)
+
+    with pytest.raises(RecipeError, match="leaves nothing of a picture of 48 x 48 pixels"):
+        render([noise_image(48, 48)], recipe(mask=speck), tiny)
