@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dream.errors import RecipeError, UnknownName
-from dream.networks.cards import network_card
 from dream.recipes import (
     Clip,
     Colors,
@@ -44,14 +43,18 @@ def preset(name: str, network: str) -> Recipe:
     """The recipe of the look `name` on this network.
 
     Raises:
-        UnknownName: no look or no network has this name; the nearest names are offered.
-        RecipeError: the look is not defined for this network.
+        UnknownName: no look has this name; the nearest names are offered.
+        RecipeError: the look is not made for this network; with what to do about that.
     """
-    found = _find(name)
-    card = network_card(network)
-    if card.name not in found.by_network:
-        raise RecipeError(f"preset {name!r} is made for {', '.join(found.by_network)}, not for {card.name}")
-    return found.by_network[card.name]
+    made = _find(name).by_network
+    found = made.get(_SAME_LAYERS.get(network, network))
+    if found is None:
+        raise RecipeError(
+            f"the preset {name!r} is made for {' and '.join(made)}, not for {network}; write a recipe file that names "
+            f"layers of {network} (`dreamcrawl networks layers {network}` lists them) and give it with "
+            "--preset FILE.toml; see docs/networks.md#dreaming-on-other-networks"
+        )
+    return found
 
 
 def describe(name: str) -> str:
@@ -202,6 +205,9 @@ def _paper_octave(*layers: str) -> Recipe:
 
 _LITE0 = "efficientnet_lite0"
 _INCEPTION = "inception_v3"
+
+# Networks whose layers are those of another, so that its looks are theirs.
+_SAME_LAYERS = {"inception_v3_top": _INCEPTION}
 
 _PRESETS: Mapping[str, _Preset] = {
     DEFAULT_PRESET: _Preset(

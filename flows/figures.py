@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.look import Look
 from flows.progress import current_reporter
-from flows.renderer import figure_renderer
-from flows.wiring import Environment
+from flows.renderer import DreamRenderer, figure_renderers
+from flows.wiring import Environment, image_limits
+from pipeline.errors import ImageRejected, NotFound
 from pipeline.stylize import RenderProgress, RenderRequest, RgbImage
 
 _COLUMNS = 4
@@ -17,55 +19,97 @@ _COLUMNS = 4
 _BUNDLED = "chelsea-07c5a8.jpg"
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What became of a figure.
+
+    Attributes:
+        dreams: How many dreams are in it.
+        problems: A line for each picture that was left out and each dream that there is none of.
+    """
+
+    dreams: int
+    problems: tuple[str, ...]
+
+
 def draw_looks(
     environment: Environment, looks: Sequence[Look], *, file: Path | None, max_side: int, write_to: Path
-) -> None:
-    """One picture, and every look of it with its name.
+) -> Drawn:
+    """One picture, and every look of it with its name. A look that gives no dream leaves a blank cell.
 
     file: None for a bundled photograph.
 
     Raises:
-        DreamError: A look cannot be rendered.
+        DreamError: A look does not fit its network, or weights cannot be had; before anything is drawn.
         PipelineError: The picture cannot be read, or the sheet not be written.
     """
     from pipeline.contact_sheet import check_sheet_path, labelled_sheet, write_sheet
 
     check_sheet_path(write_to)
-    picture = _picture(file if file is not None else _bundled_photograph(), max_side)
+    picture = _picture(environment, file if file is not None else _bundled_photograph(), max_side)
+    columns, problems = _columns(environment, looks, [picture], names=[None])
     cells = [("original", picture)]
-    for index, look in enumerate(looks):
-        cells.append((look.name, _dreams(environment, look, [picture], done=index, of=len(looks))[0]))
-    write_sheet(labelled_sheet(cells, columns=_COLUMNS, cell_side=max_side), write_to)
+    cells += [(look.name, _cell(column[0], picture)) for look, column in zip(looks, columns, strict=True)]
+    write_sheet(labelled_sheet(cells, columns=min(_COLUMNS, len(cells)), cell_side=max_side), write_to)
+    return Drawn(_count(columns), tuple(problems))
 
 
 def draw_comparison(
     environment: Environment, looks: Sequence[Look], *, files: Sequence[Path], max_side: int, write_to: Path
-) -> None:
-    """A row for each picture: itself, then each look of it.
+) -> Drawn:
+    """A row for each picture: itself, then each look of it. A picture that cannot be read is left out.
 
     Raises:
-        DreamError: A look cannot be rendered.
-        PipelineError: A picture cannot be read, or the figure not be written.
+        DreamError: A look does not fit its network, or weights cannot be had; before anything is drawn.
+        PipelineError: No picture can be read, or the figure not be written.
     """
     from pipeline.contact_sheet import check_sheet_path, contact_sheet, write_sheet
 
     check_sheet_path(write_to)
-    pictures = [_picture(file, max_side) for file in files]
-    rows: list[list[RgbImage]] = [[picture] for picture in pictures]
+    pictures: list[RgbImage] = []
+    names: list[str | None] = []
+    unread: list[NotFound | ImageRejected] = []
+    for file in files:
+        try:
+            pictures.append(_picture(environment, file, max_side))
+            names.append(file.name)
+        except (NotFound, ImageRejected) as error:
+            unread.append(error)
+    if not pictures:
+        raise unread[0]
+    columns, problems = _columns(environment, looks, pictures, names=names)
+    rows = [[picture, *(_cell(column[index], picture) for column in columns)] for index, picture in enumerate(pictures)]
+    header = ["original", *(look.name for look in looks)]
+    write_sheet(contact_sheet(rows, names=header, cell_side=max_side), write_to)
+    return Drawn(_count(columns), (*map(str, unread), *problems))
+
+
+_Column = list[RgbImage | None]
+
+
+def _columns(
+    environment: Environment, looks: Sequence[Look], pictures: Sequence[RgbImage], *, names: Sequence[str | None]
+) -> tuple[list[_Column], list[str]]:
+    """For each look its dream of each picture, or None; and why there is none."""
+    renderers = figure_renderers(environment, looks)
+    # All of them before the first picture: a figure takes minutes.
+    for renderer in renderers:
+        renderer.check()
+    columns: list[_Column] = []
+    problems: list[str] = []
     total = len(looks) * len(pictures)
-    for index, look in enumerate(looks):
-        dreams = _dreams(environment, look, pictures, done=index * len(pictures), of=total)
-        for row, dream in zip(rows, dreams, strict=True):
-            row.append(dream)
-    names = ["original", *(look.name for look in looks)]
-    write_sheet(contact_sheet(rows, names=names, cell_side=max_side), write_to)
+    for index, (look, renderer) in enumerate(zip(looks, renderers, strict=True)):
+        column, errors = _dreams(renderer, look, pictures, done=index * len(pictures), of=total)
+        columns.append(column)
+        for place, error in errors.items():
+            problems.append(f"{look.name}{f' of {names[place]}' if names[place] else ''}: {error}")
+    return columns, problems
 
 
 def _dreams(
-    environment: Environment, look: Look, pictures: Sequence[RgbImage], *, done: int, of: int
-) -> list[RgbImage]:
-    """One look of every picture."""
-    renderer = figure_renderer(environment, look)
+    renderer: DreamRenderer, look: Look, pictures: Sequence[RgbImage], *, done: int, of: int
+) -> tuple[_Column, dict[int, Exception]]:
+    """One look of every picture, and what those met that have none."""
     reporter = current_reporter()
 
     def report(progress: RenderProgress) -> None:
@@ -74,18 +118,29 @@ def _dreams(
     def request(index: int, picture: RgbImage) -> RenderRequest:
         return RenderRequest(str(index), (picture.shape[0], picture.shape[1]), lambda: picture)
 
-    found: dict[str, RgbImage] = {}
+    found: _Column = [None] * len(pictures)
+    errors: dict[int, Exception] = {}
     for outcome in renderer.render_all([request(*each) for each in enumerate(pictures)], report):
+        found[int(outcome.key)] = outcome.image
         if outcome.image is None:
-            raise outcome.error or AssertionError("an outcome is a picture or an error")
-        found[outcome.key] = outcome.image
-    return [found[str(index)] for index in range(len(pictures))]
+            errors[int(outcome.key)] = outcome.error or AssertionError("an outcome is a picture or an error")
+    return found, errors
 
 
-def _picture(path: Path, max_side: int) -> RgbImage:
+def _cell(dream: RgbImage | None, picture: RgbImage) -> RgbImage:
+    from pipeline.contact_sheet import blank_cell
+
+    return dream if dream is not None else blank_cell(picture, "no dream")
+
+
+def _count(columns: Sequence[_Column]) -> int:
+    return sum(dream is not None for column in columns for dream in column)
+
+
+def _picture(environment: Environment, path: Path, max_side: int) -> RgbImage:
     from pipeline.images import fit, read_picture
 
-    return fit(read_picture(path.expanduser()), max_side)
+    return fit(read_picture(path.expanduser(), limits=image_limits(environment)), max_side)
 
 
 def _bundled_photograph() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -97,6 +97,15 @@ class Funnel:
             skipped=self.skipped + len(report.skipped),
             warnings=(*self.warnings, *(f"i{item}: {line}" for item, line in (*report.failed, *report.skipped))),
             complete=self.complete and not report.failed,
+        )
+
+    def with_refused_files(self, reasons: Sequence[str]) -> Self:
+        """This funnel and why files of the user's own could not be taken, a line for each."""
+        return replace(
+            self,
+            rejected=self.rejected + len(reasons),
+            warnings=(*self.warnings, *reasons),
+            complete=self.complete and not reasons,
         )
 
     def with_verify(self, report: VerifyReport) -> Self:

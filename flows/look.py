@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.wiring import Environment
+from flows.wiring import Environment, image_limits
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Look:
         network: name of the network.
         recipe: all that decides the picture, as JSON values.
         pictures: files that the recipe names as guides or masks.
+        description: for people; may be empty.
     """
 
     preset: str
@@ -26,6 +28,7 @@ class Look:
     network: str
     recipe: dict[str, Any]
     pictures: tuple[Path, ...] = ()
+    description: str = ""
 
 
 def chosen_look(
@@ -46,7 +49,7 @@ def chosen_look(
             recipe file that cannot be read.
     """
     from dream.networks import find_card
-    from dream.presets import DEFAULT_PRESET
+    from dream.presets import DEFAULT_PRESET, describe
     from dream.presets import preset as find_preset
     from dream.recipe_files import load_recipe_file
 
@@ -57,19 +60,25 @@ def chosen_look(
     card = find_card(network or settings.network, weights)
     if asked.lower().endswith(".toml"):
         path = Path(asked).expanduser().resolve()
-        file = load_recipe_file(path, network=card.name, digest_of=_digest_of)
+        file = load_recipe_file(
+            path,
+            network=card.name if network is not None else None,
+            default_network=card.name,
+            digest_of=partial(_digest_of, environment),
+        )
         if network is None and file.network is not None:
             card = find_card(file.network, weights)
         asked, name, recipe, pictures = str(path), file.name, file.recipe, file.pictures
+        description = file.description
     else:
-        recipe = find_preset(asked, card.name)
+        recipe, description = find_preset(asked, card.name), describe(asked)
     changes = {key: value for key, value in {"strength": strength, "seed": seed}.items() if value is not None}
     recipe = recipe.with_changes(**changes)
-    return Look(asked, name, card.name, recipe.to_json(), pictures)
+    return Look(asked, name, card.name, recipe.to_json(), pictures, description)
 
 
-def _digest_of(path: Path) -> str:
+def _digest_of(environment: Environment, path: Path) -> str:
     from pipeline.fingerprints import pixel_sha256
     from pipeline.images import read_picture
 
-    return pixel_sha256(read_picture(path))
+    return pixel_sha256(read_picture(path, limits=image_limits(environment)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.look import Look
-from flows.wiring import Environment, open_catalog, open_store
+from flows.wiring import Environment, image_limits, open_catalog, open_store
 from pipeline.stylize import RendererIdentity, RenderOutcome, RenderProgress, RenderRequest, RgbImage
 
 if TYPE_CHECKING:
@@ -47,14 +47,19 @@ class DreamRenderer:
         *,
         pictures: Mapping[str, RgbImage] | None = None,
         keeps_octaves: bool = True,
+        networks: dict[str, Network] | None = None,
     ) -> None:
-        """pictures: the guides and masks by pixel SHA-256; None to take them from the catalog."""
+        """Loads nothing.
+
+        pictures: the guides and masks by pixel SHA-256; None to take them from the catalog.
+        networks: those that are loaded, by name, which renderers may share; a network that is loaded is put there.
+        """
         self.identity = identity
         self._given = pictures
         self._keeps_octaves = keeps_octaves
         self.recipe = recipe
         self._environment = environment
-        self._network: Network | None = None
+        self._networks = {} if networks is None else networks
 
     def render_all(
         self, requests: Sequence[RenderRequest], on_progress: Callable[[RenderProgress], None]
@@ -101,15 +106,27 @@ class DreamRenderer:
     @property
     def network(self) -> Network:
         """The network, loaded when it is first asked for."""
-        if self._network is None:
+        name = self.identity.network
+        if name not in self._networks:
             from dream.networks import load_network
 
-            self._network = load_network(
-                self.identity.network,
+            self._networks[name] = load_network(
+                name,
                 weights_folder=self._environment.workspace.weights,
                 offline=self._environment.values.dream.offline,
             )
-        return self._network
+        return self._networks[name]
+
+    def check(self) -> None:
+        """See that the recipe fits the network, before any picture is worked on.
+
+        Raises:
+            DreamError: It does not, or the weights cannot be had.
+        """
+        network = self.network  # first: it settles TensorFlow
+        from dream.objectives import check_objective
+
+        check_objective(self.recipe.objective, network)
 
     def plan(self, sizes: Sequence[tuple[int, int]], *, already: int) -> DreamPlan:
         """What pictures of these sizes would take; a few steps are run to measure the rate of this machine."""
@@ -164,14 +181,33 @@ def look_renderer(environment: Environment, look: Look) -> DreamRenderer:
     return renderer_for(environment, look.recipe, look.network, preset=look.name)
 
 
-def figure_renderer(environment: Environment, look: Look) -> DreamRenderer:
-    """A renderer that leaves nothing behind, and reads guides and masks from their files."""
+def figure_renderers(environment: Environment, looks: Sequence[Look]) -> list[DreamRenderer]:
+    """Renderers that leave nothing behind, and read guides and masks from their files; each network is loaded once.
+
+    Raises:
+        DreamError: A network is not known to this version.
+        PipelineError: A guide or mask cannot be read.
+    """
     from pipeline.fingerprints import pixel_sha256
     from pipeline.images import read_picture
 
-    pictures = {pixel_sha256(picture): picture for picture in map(read_picture, look.pictures)}
-    made = look_renderer(environment, look)
-    return DreamRenderer(made.recipe, made.identity, environment, pictures=pictures, keeps_octaves=False)
+    limits = image_limits(environment)
+    networks: dict[str, Network] = {}
+    renderers = []
+    for look in looks:
+        read = [read_picture(path, limits=limits) for path in look.pictures]
+        made = look_renderer(environment, look)
+        renderers.append(
+            DreamRenderer(
+                made.recipe,
+                made.identity,
+                environment,
+                pictures={pixel_sha256(picture): picture for picture in read},
+                keeps_octaves=False,
+                networks=networks,
+            )
+        )
+    return renderers
 
 
 def renderer_for(
@@ -186,9 +222,10 @@ def renderer_for(
     """A renderer for a recipe on record, as replay needs it.
 
     Raises:
-        DreamError: The recipe or the network is not known to this version.
+        DreamError: The recipe or the network is not known to this version, or the digest of the weights is not known
+            before they have been fetched or imported.
     """
-    from dream.networks import find_card
+    from dream.networks import find_card, known_digest
     from dream.recipes import Recipe
     from dream.render import ENGINE_VERSION
 
@@ -199,7 +236,7 @@ def renderer_for(
         recipe_sha256=recipe.digest(),
         preset=preset,
         network=card.name,
-        weights_sha256=card.weights_sha256,
+        weights_sha256=known_digest(card),
         network_license=card.license,
         engine_version=ENGINE_VERSION,
         max_side=max_side if max_side is not None else environment.values.dream.max_side,

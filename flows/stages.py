@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flows.funnel import Funnel
 from flows.progress import current_reporter
 from flows.wiring import Environment, crawl_request, image_limits, open_catalog, open_store, software_version
-from pipeline.errors import InboxUnusable, NotFound
+from pipeline.errors import ImageRejected, InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 if TYPE_CHECKING:
@@ -170,6 +171,39 @@ def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> i
             limits=image_limits(environment),
             near_distance=environment.values.ingest.near_distance,
         )
+
+
+@dataclass(frozen=True)
+class TakenFiles:
+    """What became of files of the user's.
+
+    Attributes:
+        item_ids: Of those that were taken, each once.
+        refused: Why not, for each of the others.
+    """
+
+    item_ids: tuple[int, ...]
+    refused: Mapping[Path, str]
+
+
+def ingest_files_stage(environment: Environment, files: Sequence[Path], *, run_id: int) -> TakenFiles:
+    """Take files of the user's into the catalog; one that cannot be taken does not stop the others.
+
+    Raises:
+        NotFound, ImageRejected: Where none can be taken, and why.
+        WorkspaceUnusable: The disk is full or read-only.
+    """
+    taken: list[int] = []
+    errors: dict[Path, NotFound | ImageRejected] = {}
+    for file in files:
+        try:
+            taken.append(ingest_file_stage(environment, file, run_id=run_id))
+        except (NotFound, ImageRejected) as error:
+            errors[file] = error
+    if not taken:
+        why, first = "; ".join(map(str, errors.values())), next(iter(errors.values()))
+        raise ImageRejected(first.reason, why) if isinstance(first, ImageRejected) else NotFound(why)
+    return TakenFiles(tuple(dict.fromkeys(taken)), {file: str(error) for file, error in errors.items()})
 
 
 def _crawl_id(run_id: int) -> str:

@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.networks.cards import DEFAULT_NETWORK, NETWORKS, NetworkCard, network_card
+from dream.networks.imported import find_card, imported_names, remove_imported
 from dream.networks.inventory import LayerInfo
-from dream.networks.weights import OnProgress, ensure_for_card, ensure_weights, has_weights, import_weights
+from dream.networks.weights import (
+    OnProgress,
+    ensure_for_card,
+    ensure_weights,
+    has_weights,
+    import_weights,
+    known_digest,
+    pinned_card,
+)
 
 if TYPE_CHECKING:
+    from dream.networks.importing import import_network
     from dream.networks.network import Network
 
 __all__ = [
@@ -19,30 +29,33 @@ __all__ = [
     "Network",
     "NetworkCard",
     "ensure_weights",
+    "find_card",
     "has_weights",
+    "import_network",
     "import_weights",
+    "imported_names",
+    "known_digest",
     "load_card",
     "load_network",
     "network_card",
+    "remove_imported",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Network stands on TensorFlow, which is not to load for the sake of a card.
+    # These stand on TensorFlow, which is not to load for the sake of a card.
     if name == "Network":
         from dream.networks.network import Network
 
         return Network
+    if name == "import_network":
+        from dream.runtime import configure
+
+        configure()
+        from dream.networks.importing import import_network
+
+        return import_network
     raise AttributeError(name)
-
-
-def find_card(name: str, weights_folder: Path) -> NetworkCard:
-    """The card of the network `name`.
-
-    Raises:
-        UnknownName: no network has this name.
-    """
-    return network_card(name)
 
 
 def load_network(
@@ -55,6 +68,8 @@ def load_network(
 ) -> Network:
     """The network `name`, ready to dream with; its weights are fetched once if they are not in `weights_folder`.
 
+    name: of a network that came with this program, or of one that was imported into this weights folder.
+
     on_progress: told of the bytes that have arrived and of how many there are, while weights are fetched.
 
     Raises:
@@ -64,7 +79,11 @@ def load_network(
         NetworkInvalid: the weights file does not hold what the network needs.
     """
     return load_card(
-        network_card(name), weights_folder=weights_folder, offline=offline, mirror=mirror, on_progress=on_progress
+        find_card(name, weights_folder),
+        weights_folder=weights_folder,
+        offline=offline,
+        mirror=mirror,
+        on_progress=on_progress,
     )
 
 
@@ -85,4 +104,4 @@ def load_card(
     configure()
     from dream.networks.loading import build_network
 
-    return build_network(card, weights)
+    return build_network(pinned_card(card, weights_folder), weights)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dream.networks.graph_operations import call, check_precision
 from dream.networks.nodes import INPUT, Node
 
 _Operation = Callable[[list[Any]], Any]
@@ -193,6 +194,23 @@ def _layer(node: Node, _dtype: Any) -> _Operation:
     return operate
 
 
+def _raw(node: Node, dtype: Any) -> _Operation:
+    """An operation of a graph as it is there, with its arrays as constants."""
+    op, attributes, output = (node.settings[name] for name in ("op", "attributes", "output"))
+    check_precision(op, dtype)
+
+    def operate(inputs: list[Any]) -> Any:
+        tensors = iter(inputs)
+        arguments = [
+            next(tensors) if array is None else _constant(array, dtype) if array.dtype == np.float32 else array
+            for array in node.settings["arguments"]
+        ]
+        result = call(op, arguments, attributes)
+        return result[output] if isinstance(result, list | tuple) else result
+
+    return operate
+
+
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda x: x,
     "relu": tf.nn.relu,
@@ -214,4 +232,5 @@ _FACTORIES: dict[str, _Factory] = {
     "concat": _plain(lambda inputs: tf.concat(inputs, axis=-1)),
     "identity": _plain(lambda inputs: inputs[0]),
     "layer": _layer,
+    "raw": _raw,
 }

@@ -62,7 +62,10 @@ def build_efficientnet_lite0(tensors: Tensors) -> keras.Model:
     Raises:
         NetworkInvalid: an array is missing or has another shape.
     """
-    weights = _Weights(tensors)
+    return _build(_Weights(tensors))
+
+
+def _build(weights: _Weights) -> keras.Model:
     picture = keras.Input((None, None, 3), name="input")
     x = _convolve(picture, weights, "stem", conv="_conv_stem", norm="_bn0", channels=_STEM_CHANNELS, kernel=3, stride=2)
     for block in _blocks():
@@ -75,6 +78,11 @@ def build_efficientnet_lite0(tensors: Tensors) -> keras.Model:
         [weights.take("_fc.weight", (_CLASSES, _HEAD_CHANNELS)).T, weights.take("_fc.bias", (_CLASSES,))]
     )
     return keras.Model(picture, x, name="efficientnet_lite0")
+
+
+def blank_efficientnet_lite0() -> keras.Model:
+    """The same with every weight zero, for weights that come in Keras' own form."""
+    return _build(_Weights(None))
 
 
 def _blocks() -> Iterator[_Block]:
@@ -127,12 +135,14 @@ def _convolve_depthwise(x: Any, weights: _Weights, name: str, block: _Block, *, 
 
 
 class _Weights:
-    """Arrays by their PyTorch names, with batch normalization folded in on the way out."""
+    """Arrays by their PyTorch names, with batch normalization folded in on the way out; without tensors, zeros."""
 
-    def __init__(self, tensors: Tensors) -> None:
+    def __init__(self, tensors: Tensors | None) -> None:
         self._tensors = tensors
 
     def take(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        if self._tensors is None:
+            return np.zeros(shape, np.float32)
         array = self._tensors.get(name)
         if array is None or array.shape != shape:
             got = "nothing" if array is None else f"shape {array.shape}"

@@ -1,41 +1,40 @@
-"""Builds the network of a card from its checked weights file. One builder for each network."""
+"""Builds the network of a card from its checked file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dream.errors import UnknownName
-from dream.networks.cards import NetworkCard
+from dream.networks.architectures import build_untrained, load_keras_weights
+from dream.networks.cards import Form, NetworkCard
 from dream.networks.efficientnet_lite0 import build_efficientnet_lite0
-from dream.networks.inception_v3 import build_inception_v3, canonical_names
+from dream.networks.inception_v3 import canonical_names
 from dream.networks.keras_body import keras_network
 from dream.networks.network import Network
 from dream.networks.torch_file import read_torch_file
 
+_FROM_TORCH = "efficientnet_lite0"
 
-def build_network(card: NetworkCard, weights: Path) -> Network:
-    """The network of `card` with the weights of this file, whose digest the caller has checked.
+
+def build_network(card: NetworkCard, file: Path) -> Network:
+    """The network of `card` from this file, whose digest the caller has checked.
 
     Raises:
-        UnknownName: there is no builder for a card of this name.
+        UnknownName: the card is for an architecture that is not known here.
         NetworkInvalid: the file does not hold what the network needs.
     """
-    if card.name not in _BUILDERS:
-        raise UnknownName("network", card.name, _BUILDERS)
-    return _BUILDERS[card.name](card, weights)
+    match card.form:
+        case Form.KERAS | Form.H5:
+            from dream.networks.keras_files import load_keras_model
 
+            return keras_network(card, load_keras_model(file, file.name))
+        case Form.GRAPH | Form.SAVED_MODEL:
+            from dream.networks.graph_body import graph_network
 
-def _efficientnet_lite0(card: NetworkCard, weights: Path) -> Network:
-    return keras_network(card, build_efficientnet_lite0(read_torch_file(weights.read_bytes())))
-
-
-def _inception_v3(card: NetworkCard, weights: Path) -> Network:
-    model = build_inception_v3(weights)
-    return keras_network(card, model, canonical_names(model))
-
-
-_BUILDERS: Mapping[str, Callable[[NetworkCard, Path], Network]] = {
-    "efficientnet_lite0": _efficientnet_lite0,
-    "inception_v3": _inception_v3,
-}
+            return graph_network(card, file)
+        case Form.WEIGHTS if card.name == _FROM_TORCH:
+            return keras_network(card, build_efficientnet_lite0(read_torch_file(file.read_bytes())))
+        case _:
+            architecture = card.architecture or card.name
+            model = build_untrained(architecture)
+            load_keras_weights(model, file, architecture, file.name)
+            return keras_network(card, model, canonical_names(model))

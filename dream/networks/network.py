@@ -86,10 +86,11 @@ class Network:
         """
         wanted = tuple(dict.fromkeys(self.layer(name).name for name in names))
         function = self.body.function(wanted, dtype=dtype)
-        reverse = self.card.channel_order == "BGR"
+        return lambda images: function(scaled(self.card, images))
 
-        def run(images: Any) -> dict[str, Any]:
-            ordered = tf.reverse(images, axis=[-1]) if reverse else images
-            return function(ordered * self.card.input_scale + self.card.input_offset)
 
-        return run
+def scaled(card: NetworkCard, images: Any) -> Any:
+    """Pictures as the network wants them, from float32 pictures 0 to 1, RGB, shape (batch, height, width, 3)."""
+    ordered = tf.reverse(images, axis=[-1]) if card.channel_order == "BGR" else images
+    # A number for each channel is a tuple, which TensorFlow takes for a vector along the last axis.
+    return ordered * card.input_scale + card.input_offset

@@ -23,7 +23,8 @@ class Node:
     Attributes:
         name: of its output; the name that recipes use where it is a layer.
         op: `conv`, `depthwise`, `dense`, `scale` (batch normalization as trained), `activation`, `max_pool`,
-            `avg_pool`, `mean` (over all places), `pad`, `add`, `concat`, `slice`, `identity`, or `layer`.
+            `avg_pool`, `mean` (over all places), `pad`, `add`, `concat`, `slice`, `identity`, `layer`, or `raw`: an
+            operation of a graph that is called as it is.
         inputs: names of the nodes it reads; the picture is `INPUT`.
         settings: what else decides it, such as strides.
         weights: `kernel` and `bias` as stored, or the `gain` and `bias` of a `scale` in float64.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,12 +19,14 @@ from flows.commands.common import (
     existing_environment,
     output,
     print_json,
+    printable,
     shows_errors,
 )
 from flows.wiring import Environment, open_catalog
 
 if TYPE_CHECKING:
     from flows.renderer import DreamPlan
+    from pipeline.records import StylizeReport
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +39,16 @@ def register(app: typer.Typer) -> None:
 @shows_errors
 def dream(
     item: Annotated[str | None, typer.Option("--item", help="One item, such as i12.", show_default=False)] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="A picture of your own.", show_default=False)] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="A picture of your own; may be given several times.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     preset: PresetOption = None,
     network: NetworkOption = None,
     limit: Annotated[
@@ -66,16 +77,16 @@ def dream(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Dream on one item, on a file, or on every item that has no such dream yet."""
+    """Dream on one item, on files of your own, or on every item that has no such dream yet."""
     from flows import stages
     from flows.look import chosen_look
     from flows.progress import reporting
 
-    if item and file:
+    if item and files:
         raise ShownError("give --item or --file, not both", ExitCode.USAGE)
-    if plan and file:
+    if plan and files:
         raise ShownError("--plan is for items; leave --file out", ExitCode.USAGE)
-    get_environment = environment_for if file else existing_environment
+    get_environment = environment_for if files else existing_environment
     environment = get_environment(workspace, dream__max_side=max_side, dream__profile=profile)
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
     if plan:
@@ -85,24 +96,41 @@ def dream(
         return
     parameters = {"preset": look.preset, "network": look.network, "recipe": look.recipe}
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=parameters) as record:
-        if file:
-            wanted: Sequence[int] = (stages.ingest_file_stage(environment, file.expanduser(), run_id=record.id),)
+        if files:
+            taken = stages.ingest_files_stage(environment, [file.expanduser() for file in files], run_id=record.id)
         else:
-            wanted = _wanted(environment, item, limit)
-        report = stages.dream_stage(environment, run_id=record.id, item_ids=wanted, look=look)
-        record.update(record.funnel.with_stylize(report))
+            taken = stages.TakenFiles(tuple(_wanted(environment, item, limit)), {})
+        report = stages.dream_stage(environment, run_id=record.id, item_ids=taken.item_ids[:limit], look=look)
+        record.update(record.funnel.with_stylize(report).with_refused_files(list(taken.refused.values())))
+    _show_dreams(environment, report, record.funnel.warnings, refused=taken.refused, as_json=as_json)
+    if report.failed or taken.refused:
+        raise typer.Exit(ExitCode.PARTIAL if report.derivation_ids else ExitCode.FAILED)
+
+
+def _show_dreams(
+    environment: Environment,
+    report: StylizeReport,
+    warnings: Sequence[str],
+    *,
+    refused: Mapping[Path, str],
+    as_json: bool,
+) -> None:
     made = _derivations(environment, report.derivation_ids)
     if as_json:
-        print_json({**asdict(report), "dreams": made})
-    else:
-        for row in made:
-            output().print(f"{row['id']}  {row['file']}", markup=False, soft_wrap=True)
-        console = output()
-        for warning in record.funnel.warnings:
-            console.print(f"note: {warning}", style="yellow", markup=False)
-        console.print(f"{report.made} made, {report.already} already there, {len(report.failed)} failed")
-    if report.failed:
-        raise typer.Exit(ExitCode.PARTIAL if report.derivation_ids else ExitCode.FAILED)
+        rejected = [{"file": str(file), "reason": reason} for file, reason in refused.items()]
+        print_json({**asdict(report), "rejected": rejected, "dreams": made})
+        return
+    console = output()
+    for row in made:
+        console.print(f"{row['id']}  {row['file']}", markup=False, soft_wrap=True)
+    for warning in warnings:
+        console.print(f"note: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
+    counts = f"{report.made} made, {report.already} already there, {len(report.failed)} failed"
+    if report.skipped:
+        counts += f", {len(report.skipped)} skipped"
+    if refused:
+        counts += f", {_count(len(refused), 'file')} not taken"
+    console.print(counts)
 
 
 def _wanted(environment: Environment, item: str | None, limit: int | None) -> Sequence[int]:
@@ -123,14 +151,25 @@ def _show_plan(plan: DreamPlan, *, as_json: bool) -> None:
         print_json(asdict(plan))
         return
     console = output()
-    console.print(f"{plan.pictures} to make, {plan.already} already there or not to be made")
+    console.print(f"{_count(plan.pictures, 'picture')} to dream on, {plan.already} already there or not to be made")
     if plan.pixel_steps_per_second:
-        megapixels = plan.pixel_steps / 1e6
         console.print(
-            f"{megapixels:.0f} million pixels times steps, {plan.operations / 1e12:.2f} TFLOP; this machine does "
-            f"{plan.pixel_steps_per_second / 1e6:.2f} million a second"
+            f"{_large(plan.pixel_steps)} pixels times steps, {_large(plan.operations)} operations; this machine does "
+            f"{_large(plan.pixel_steps_per_second)} pixels times steps a second"
         )
-        console.print(f"about {_duration(plan.seconds)}")
+        console.print(f"about {_duration(plan.seconds)}, and a few seconds to begin with")
+
+
+def _large(number: float) -> str:
+    """A number in the words that people have for large ones, to three digits."""
+    for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:,.0f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:
@@ -207,7 +246,9 @@ def replay(
                 style="yellow" if report.verdict == "within tolerance" else "red",
             )
         for name, recorded, now in report.environment_differences:
-            console.print(f"  {name}: {recorded} then, {now} now", markup=False)
+            console.print(f"  {name}: {recorded} then, {now} now", markup=False, soft_wrap=True)
+        if not report.source_ok:
+            console.print("  the original does not decode to the pixels on record", markup=False, style="red")
     if report.verdict == "different":
         raise typer.Exit(ExitCode.FAILED)
 

@@ -154,8 +154,11 @@ def runs(
     if run is not None:
         if found[0].error:
             output().print(f"\n{found[0].status}: {printable(found[0].error)}", markup=False, soft_wrap=True)
+        funnel = Funnel.from_json(found[0].counters)
         output().print()
-        print_table(("stage", "pictures", ""), Funnel.from_json(found[0].counters).rows())
+        print_table(("stage", "pictures", ""), funnel.rows())
+        for warning in funnel.warnings:
+            output().print(f"note: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
         if rejections:
             output().print()
             print_table(

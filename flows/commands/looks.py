@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,14 +18,20 @@ from flows.commands.common import (
     output,
     print_json,
     print_table,
+    printable,
     shows_errors,
 )
+
+if TYPE_CHECKING:
+    from dream.recipes import Recipe
+    from flows.figures import Drawn
 
 SheetSideOption = Annotated[
     int, typer.Option("--max-side", min=32, help="Longer side, in pixels, that pictures are dreamed at.")
 ]
 
 PAPER_COLUMNS = "paper-single,paper-multi,paper-octave"
+_LOOKS_HELP = "names or recipe files, with commas between."
 
 
 def register(app: typer.Typer) -> None:
@@ -41,30 +47,41 @@ def presets(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--sheet", help="Draw every look of one picture into this file.", metavar="FILE", show_default=False
+            "--sheet",
+            help="Draw the looks of one picture into this file: .png, .jpg or .webp.",
+            metavar="FILE",
+            show_default=False,
         ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="The picture for the sheet.", show_default="a bundled photograph"),
+        typer.Option("--file", help="The picture for the sheet.", metavar="FILE", show_default="a bundled photograph"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--presets", "--preset", "-p", help=f"Only these looks: {_LOOKS_HELP}", metavar="LOOKS", show_default="all"
+        ),
     ] = None,
     max_side: SheetSideOption = 384,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the looks, or draw them all on one picture."""
-    from dream.presets import DEFAULT_PRESET, describe, preset_names
+    """List the looks, or draw them on one picture."""
+    from dream.presets import DEFAULT_PRESET, preset_names
     from flows.look import chosen_look
 
     environment = environment_for(workspace)
-    looks = [chosen_look(environment, preset=name, network=network) for name in preset_names()]
+    names = _names(only) if only is not None else preset_names()
+    looks = [chosen_look(environment, preset=name, network=network) for name in names]
     if sheet is not None:
         from flows.figures import draw_looks
         from flows.progress import reporting
 
+        sheet = sheet.expanduser()
         with reporting(quiet=as_json):
-            draw_looks(environment, looks, file=file, max_side=max_side, write_to=sheet)
-        _say_written(sheet, as_json=as_json)
+            drawn = draw_looks(environment, looks, file=file, max_side=max_side, write_to=sheet)
+        _say_drawn(sheet, drawn, as_json=as_json)
         return
     if file is not None:
         raise ShownError("--file is the picture for --sheet; give that too", ExitCode.USAGE)
@@ -72,7 +89,7 @@ def presets(
         {
             "preset": look.name,
             "default": look.name == DEFAULT_PRESET,
-            "description": describe(look.name),
+            "description": look.description,
             "recipe": look.recipe,
         }
         for look in looks
@@ -109,17 +126,31 @@ def recipe(
         if as_json:
             print_json({"name": first.name, "network": first.network, "sha256": made.digest(), "recipe": first.recipe})
         else:
-            text = recipe_toml(made, name=first.name, network=first.network)
+            text = recipe_toml(made, name=first.name, network=first.network, description=first.description)
             output().print(text, end="", markup=False, highlight=False, soft_wrap=True)
         return
     second = chosen_look(environment, preset=other, network=network)
-    found = recipe_differences(Recipe.from_json(first.recipe), Recipe.from_json(second.recipe))
+    recipes = Recipe.from_json(first.recipe), Recipe.from_json(second.recipe)
+    found = recipe_differences(*recipes)
     if as_json:
         print_json([{"field": name, "first": a, "second": b} for name, a, b in found])
     elif found:
-        print_table(("field", first.name, second.name), [(name, str(a), str(b)) for name, a, b in found])
+        columns = ("field", first.name, second.name)
+        print_table(columns, [(name, *(_told(name, each) for each in recipes)) for name, _, _ in found])
     else:
         output().print("the same recipe")
+
+
+def _told(name: str, recipe: Recipe) -> str:
+    """A field of a recipe as a person reads it."""
+    from dream.terms import objective_text
+
+    value = objective_text(recipe.objective) if name == "objective" else recipe.to_json()[name]
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 @shows_errors
@@ -127,7 +158,14 @@ def compare(
     files: Annotated[list[Path], typer.Argument(help="Pictures, one row for each.", metavar="FILE...")],
     write_to: Annotated[Path, typer.Option("--write-to", help="The figure: .png, .jpg or .webp.", metavar="FILE")],
     looks: Annotated[
-        str, typer.Option("--presets", help="The columns after the picture itself: names or recipe files, with commas.")
+        str,
+        typer.Option(
+            "--presets",
+            "--preset",
+            "-p",
+            help=f"The columns after the picture itself: {_LOOKS_HELP}",
+            metavar="LOOKS",
+        ),
     ] = PAPER_COLUMNS,
     network: NetworkOption = None,
     max_side: SheetSideOption = 384,
@@ -139,18 +177,29 @@ def compare(
     from flows.look import chosen_look
     from flows.progress import reporting
 
-    names: Sequence[str] = [name.strip() for name in looks.split(",") if name.strip()]
+    environment = environment_for(workspace)
+    chosen = [chosen_look(environment, preset=name, network=network) for name in _names(looks)]
+    write_to = write_to.expanduser()
+    with reporting(quiet=as_json):
+        drawn = draw_comparison(environment, chosen, files=files, max_side=max_side, write_to=write_to)
+    _say_drawn(write_to, drawn, as_json=as_json)
+
+
+def _names(looks: str) -> Sequence[str]:
+    names = [name.strip() for name in looks.split(",") if name.strip()]
     if not names:
         raise ShownError("--presets names no look", ExitCode.USAGE)
-    environment = environment_for(workspace)
-    chosen = [chosen_look(environment, preset=name, network=network) for name in names]
-    with reporting(quiet=as_json):
-        draw_comparison(environment, chosen, files=files, max_side=max_side, write_to=write_to)
-    _say_written(write_to, as_json=as_json)
+    return names
 
 
-def _say_written(path: Path, *, as_json: bool) -> None:
+def _say_drawn(path: Path, drawn: Drawn, *, as_json: bool) -> None:
+    """Where the figure is and what is missing in it, which the exit code tells as well."""
     if as_json:
-        print_json({"file": str(path)})
+        print_json({"file": str(path), "dreams": drawn.dreams, "problems": drawn.problems})
     else:
-        output().print(str(path), markup=False, soft_wrap=True)
+        console = output()
+        for problem in drawn.problems:
+            console.print(f"note: {printable(problem)}", style="yellow", markup=False, soft_wrap=True)
+        console.print(str(path), markup=False, soft_wrap=True)
+    if drawn.problems:
+        raise typer.Exit(ExitCode.PARTIAL if drawn.dreams else ExitCode.FAILED)

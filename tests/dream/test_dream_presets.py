@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dream.errors import UnknownName
+from dream.errors import RecipeError, UnknownName
 from dream.presets import DEFAULT_PRESET, describe, preset, preset_names
 from dream.recipes import Clip, ExponentOctaves, Normalization, Recipe, Reduction, ValueRange
 
@@ -57,11 +57,17 @@ def test_the_published_looks_use_nothing_that_was_not_published(name: str, netwo
     assert (recipe.jitter, recipe.reinject_detail, recipe.strength) == (0, False, 1.0)
 
 
-def test_a_mistyped_look_or_network_gets_the_nearest_names():
+def test_a_mistyped_look_gets_the_nearest_names():
     with pytest.raises(UnknownName) as no_look:
         preset("menagery", "efficientnet_lite0")
-    with pytest.raises(UnknownName) as no_network:
-        preset("menagerie", "inception")
 
     assert no_look.value.nearest[0] == "menagerie"
-    assert "inception_v3" in no_network.value.nearest
+
+
+def test_a_look_for_another_network_says_which_there_are_and_the_way_out():
+    with pytest.raises(RecipeError, match=r"efficientnet_lite0 and inception_v3, not for mine.*layers of mine"):
+        preset("menagerie", "mine")
+
+
+def test_the_network_with_its_classifier_has_the_looks_of_the_one_without():
+    assert preset("menagerie", "inception_v3_top") == preset("menagerie", "inception_v3")

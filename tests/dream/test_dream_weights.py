@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from dream.networks.weights import (
     has_weights,
     import_for_card,
     import_weights,
+    known_digest,
+    pinned_card,
 )
 from tests.support.weights_server import WeightsServer, serving
 
@@ -215,10 +218,9 @@ def test_a_killed_download_leaves_no_lock_and_nothing_that_looks_whole(server: W
 
 def _fetching(server: WeightsServer, folder: Path) -> subprocess.Popen[bytes]:
     script = (
-        "import sys; from pathlib import Path\n"
-        "from dream.networks.cards import NetworkCard\n"
+        "import pickle, sys; from pathlib import Path\n"
         "from dream.networks.weights import ensure_for_card\n"
-        f"card = {card_for(BODY)!r}\n"
+        f"card = pickle.loads({pickle.dumps(card_for(BODY))!r})\n"
         "ensure_for_card(card, weights_folder=Path(sys.argv[1]), mirror=sys.argv[2])\n"
     )
     command = [sys.executable, "-c", script, str(folder), server.address]
@@ -260,3 +262,81 @@ def test_the_embedded_network_needs_no_folder_and_no_network(tmp_path: Path):
     assert hashlib.sha256(path.read_bytes()).hexdigest().startswith("57934424")
     assert has_weights("efficientnet_lite0", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+# Files of which only the MD5 is published.
+
+
+def pinned_folder(server: WeightsServer, folder: Path) -> tuple[NetworkCard, Path]:
+    card = card_for(BODY, weights_sha256=None)
+    return card, ensure_for_card(card, weights_folder=folder, mirror=server.address)
+
+
+def test_a_file_known_by_its_md5_is_known_by_its_sha256_from_then_on(server: WeightsServer, tmp_path: Path):
+    card, path = pinned_folder(server, tmp_path)
+
+    pinned = pinned_card(card, tmp_path)
+
+    assert pinned.weights_sha256 == known_digest(pinned) == hashlib.sha256(BODY).hexdigest()
+    assert ensure_for_card(card, weights_folder=tmp_path, offline=True) == path
+    assert len(server.requests) == 1
+    assert nothing_half_done(tmp_path)
+
+
+def test_before_it_is_here_nothing_can_be_made_with_it_and_the_command_is_named(tmp_path: Path):
+    card = card_for(BODY, weights_sha256=None)
+
+    with pytest.raises(WeightsUnavailable, match="dreamcrawl networks fetch net"):
+        known_digest(pinned_card(card, tmp_path))
+
+
+def test_a_byte_that_changed_after_arrival_is_noticed_though_no_sha256_is_published(
+    server: WeightsServer, tmp_path: Path
+):
+    card, path = pinned_folder(server, tmp_path)
+    path.write_bytes(b"x" + BODY[1:])
+
+    with pytest.raises(WeightsCorrupt, match="expected"):
+        ensure_for_card(card, weights_folder=tmp_path, mirror=server.address)
+
+    assert len(server.requests) == 1
+
+
+def test_another_file_with_a_pin_of_its_own_is_not_taken_for_it(server: WeightsServer, tmp_path: Path):
+    card, path = pinned_folder(server, tmp_path)
+    path.with_name(f"{path.name}.sha256").write_text("0" * 64)
+
+    with pytest.raises(WeightsCorrupt, match="0000"):
+        ensure_for_card(card, weights_folder=tmp_path, offline=True)
+
+
+def test_a_pin_that_is_none_is_reported_with_the_way_out(server: WeightsServer, tmp_path: Path):
+    card, path = pinned_folder(server, tmp_path)
+    path.with_name(f"{path.name}.sha256").write_text("half")
+
+    for use in (lambda: pinned_card(card, tmp_path), lambda: ensure_for_card(card, weights_folder=tmp_path)):
+        with pytest.raises(WeightsCorrupt, match="networks import net"):
+            use()
+
+
+def test_a_file_put_there_by_hand_is_taken_in_by_its_md5_or_refused(tmp_path: Path):
+    card = card_for(BODY, weights_sha256=None)
+    (tmp_path / FILE_NAME).write_bytes(BODY)
+
+    assert pinned_card(card, tmp_path).weights_sha256 is None
+    ensure_for_card(card, weights_folder=tmp_path, offline=True)
+    assert pinned_card(card, tmp_path).weights_sha256 == hashlib.sha256(BODY).hexdigest()
+
+    (tmp_path / f"{FILE_NAME}.sha256").unlink()
+    (tmp_path / FILE_NAME).write_bytes(BODY[1:])
+    with pytest.raises(WeightsCorrupt, match="MD5"):
+        ensure_for_card(card, weights_folder=tmp_path, offline=True)
+
+
+def test_an_imported_file_is_pinned_too(tmp_path: Path):
+    card = card_for(BODY, weights_sha256=None)
+    (tmp_path / "copy.h5").write_bytes(BODY)
+
+    import_for_card(card, tmp_path / "copy.h5", weights_folder=tmp_path / "w")
+
+    assert pinned_card(card, tmp_path / "w").weights_sha256 == hashlib.sha256(BODY).hexdigest()
