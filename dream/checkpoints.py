@@ -100,9 +100,11 @@ class Checkpoints:
             return None
 
     def forget(self, key: str) -> None:
-        """Removes the checkpoint, if there is one."""
+        """Removes the checkpoint, if there is one, and what killed processes left of it."""
         path = self._path(key)
         with contextlib.suppress(OSError):
+            for partial in self._folder.glob(f".{path.name}.*{_PARTIAL}"):
+                partial.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:

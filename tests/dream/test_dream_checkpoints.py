@@ -204,6 +204,15 @@ def test_sweeping_removes_what_killed_runs_left_and_nothing_that_is_needed(tmp_p
     assert set(files(tmp_path)) == kept
 
 
+def test_forgetting_a_dream_removes_what_killed_runs_left_of_it_and_of_no_other(tmp_path: Path):
+    for name in ("one.octave.npz", ".one.octave.npz.0123.tmp", ".one.octave.npz.4567.tmp", ".two.octave.npz.89ab.tmp"):
+        (tmp_path / name).write_bytes(b"x")
+
+    Checkpoints(tmp_path).forget("one")
+
+    assert files(tmp_path) == [".two.octave.npz.89ab.tmp"]
+
+
 # Dreams that go on.
 
 

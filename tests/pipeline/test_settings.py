@@ -39,6 +39,7 @@ def test_every_setting_can_be_set_by_the_variable_that_the_listing_names(tmp_pat
         "ingest.near_distance": "7",
         "browse.host": "127.0.0.2",
         "dream.offline": "true",
+        "dream.profile": "fast",
     }
 
     for row in defaults.listing():
