@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _BLUR_REACH = 6
 
 # A GPU that has no room for what is copied to it says so in an internal error.
 _MEMORY_WORDS = re.compile("out of memory|Dst tensor is not initialized", re.IGNORECASE)
+
+_compiling = threading.Lock()
 
 _OnSteps = Callable[[int], None]
 
@@ -177,7 +180,10 @@ def compile_ascent(
         blur_radius=math.ceil(_BLUR_REACH * recipe.blur),
         smooths=recipe.total_variation > 0,
     )
-    return Ascent(recipe, look, device, _compiled(network, objective, look, variant, device, tiles))
+    # One at a time, so that threads that ask for the same one share it.
+    with _compiling:
+        climb_steps = _compiled(network, objective, look, variant, device, tiles)
+    return Ascent(recipe, look, device, climb_steps)
 
 
 @lru_cache(maxsize=_COMPILED_AT_ONCE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,17 @@ from dream.profiles import EXACT, Profile
 from dream.progress import Progress, Tracker
 from dream.recipes import Recipe
 from dream.schedule import Work, batches, plan_work
+from dream.turns import Turns
 
 __all__ = ["Outcome", "Progress", "Request", "render_all"]
 
 RgbArray = NDArray[np.uint8]
+
+# One picture leaves cores idle at the end of every operation, and the parts of the step that are too small to share.
+# Two keep two cores busy: benchmarks/dream_engine.py.
+_SIDE_BY_SIDE = 2
+# Of a batch in its largest octave; about 1 GiB between the forward and the backward pass of a network.
+_MOST_PIXELS_BESIDE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ def render_all(
     pictures: guides and masks that the recipe names, by pixel SHA-256.
     profile: `exact` or `fast`, see `dream.profiles`.
     checkpoints: a folder in which octaves that are done are kept, so that a run that was killed goes on after them.
-    devices: names of TensorFlow devices that share the work; None for every GPU, or the processor.
+    devices: names of TensorFlow devices that share the work; None for every GPU, or the processor, on which pictures
+        that are not large go side by side.
     on_progress: told about once a second, on the caller's thread; it may raise to stop.
 
     A picture that cannot be loaded or dreamt on is an outcome with an error; the others go on. Where memory runs out,
@@ -84,7 +94,7 @@ def render_all(
     """
     setting, floor = _setting(recipe, network, pictures or {}, profile, checkpoints)
     _check_keys(requests, setting.checkpoints)
-    names = _devices(devices)
+    names = _devices(devices, pictures=len(requests))
     work = [plan_work(index, request.size, recipe, floor=floor) for index, request in enumerate(requests)]
     if not work:
         return
@@ -136,13 +146,17 @@ def _check_keys(requests: Sequence[Request], checkpoints: Checkpoints | None) ->
             checkpoints.check_key(request.key)
 
 
-def _devices(asked: Sequence[str] | None) -> tuple[str | None, ...]:
-    """The devices asked for, each once; without any, all GPUs, or None for TensorFlow's choice, the processor."""
+def _devices(asked: Sequence[str] | None, *, pictures: int) -> tuple[str | None, ...]:
+    """The devices asked for, each once; without any, all GPUs, or None for TensorFlow's choice, the processor.
+
+    The processor stands there once for each of the pictures that it takes side by side.
+    """
     import tensorflow as tf
 
     known = {device.name: device.name for device in tf.config.list_logical_devices()}
     if asked is None:
-        return tuple(name for name in known if ":GPU:" in name) or (None,)
+        beside = max(1, min(_SIDE_BY_SIDE, os.cpu_count() or 1, pictures))
+        return tuple(name for name in known if ":GPU:" in name) or (None,) * beside
     # "/GPU:0" and "gpu:0" are short for "/device:GPU:0".
     short = {name.rpartition("device:")[2].upper(): name for name in known}
     found = dict.fromkeys(short.get(name.rpartition("device:")[2].strip("/").upper(), "") for name in asked)
@@ -170,6 +184,7 @@ class _Render:
         loader: ThreadPoolExecutor,
     ) -> None:
         self._requests, self._settings, self._loader = requests, settings, loader
+        self._turns = Turns()
         most = max(setting.variant.batch for setting in settings)
         self._crew: Crew[_Batch, Outcome, Progress] = Crew(
             [_Batch(batch) for batch in batches(work, most=most)],
@@ -206,11 +221,20 @@ class _Render:
                 kept.append(one)
         together = setting.variant.batch
         for start in range(0, len(pictures), together):
-            outcomes += self._dream(pictures[start : start + together], kept[start : start + together], setting)
+            part = slice(start, start + together)
+            with self._turn(kept[part], setting):
+                outcomes += self._dream(pictures[part], kept[part], setting)
         for one in batch.work:
             # Done with: the pixels need not stay until the last picture.
             del batch.loaded[one.index]
         return outcomes
+
+    def _turn(self, work: Sequence[Work], setting: Setting) -> AbstractContextManager[None]:
+        """What is large has the processor, and the memory, to itself; devices with names have memory of their own."""
+        if setting.device is not None:
+            return nullcontext()
+        pixels = sum(max((size.pixels for size in one.plan.sizes), default=0) for one in work)
+        return self._turns.beside() if pixels <= _MOST_PIXELS_BESIDE else self._turns.alone()
 
     def _dream(self, pictures: Sequence[Picture], work: Sequence[Work], setting: Setting) -> list[Outcome]:
         try:
