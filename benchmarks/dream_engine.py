@@ -68,14 +68,18 @@ def main() -> None:
         return
     names = arguments.only.split(",") if arguments.only else list(ENVIRONMENTS)
     report = compare(names, photos=arguments.photos, steps=arguments.steps, rounds=arguments.rounds)
+    if not arguments.json:
+        show(report)
     if arguments.growth:
         report["growth"] = growth(steps=arguments.steps)
+        if not arguments.json:
+            print(*report["growth"]["lines"], sep="\n", flush=True)
     if arguments.large:
         report["large"] = large()
+        if not arguments.json:
+            show_large(report["large"])
     if arguments.json:
         print(json.dumps(report, indent=1))
-    else:
-        show(report)
 
 
 def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[str, Any]:
@@ -176,14 +180,15 @@ def show(report: dict[str, Any]) -> None:
             print(f"final objective, {name} against ours: at most {off:.2%} apart")
     for name, why in report["left_out"].items():
         print(f"{name}: left out, {why}")
-    for line in report.get("growth", {}).get("lines", []):
-        print(line)
-    if "large" in report:
-        big = report["large"]
-        print(
-            f"6000x4000, {big['look']} with one step an octave, {big['tiles']} tiles in the largest: "
-            f"peak {big['peak_gib']:.2f} GiB, {big['seconds']:.0f} s"
-        )
+    sys.stdout.flush()
+
+
+def show_large(large: dict[str, Any]) -> None:
+    """What the large picture took."""
+    print(
+        f"6000x4000, {large['look']} with one step an octave, {large['tiles']} tiles in the largest: "
+        f"peak {large['peak_gib']:.2f} GiB, {large['seconds']:.0f} s"
+    )
 
 
 def matrix_product_rate(side: int = 1536) -> float:
@@ -256,7 +261,9 @@ class Worker:
             stderr=subprocess.DEVNULL if not os.environ.get("BENCH_DEBUG") else None,
             text=True,
             cwd=ROOT,
-            env=settings | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(SOURCES)} | ENVIRONMENTS[name],
+            env=settings
+            | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(SOURCES)}
+            | ENVIRONMENTS.get(name, {}),
         )
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:

@@ -78,11 +78,13 @@ def _sizes(base: Size, octaves: Octaves) -> Sequence[Size]:
 
 
 def _planned(base: Size, octaves: PlannedOctaves) -> list[Size]:
-    """From the last octave downwards by `scale`, as long as the short side stays at or above `smallest_side`."""
+    """From the last octave downwards by `scale`, while the short side is `smallest_side` or more, `most` at most."""
     upscale = min(max(octaves.working_side / base.short_side, 1.0), octaves.max_upscale)
     last = base.short_side * upscale
     # The allowance keeps a ratio that is a whole power of the scale from losing its smallest octave to rounding.
     below = math.floor(math.log(max(last / octaves.smallest_side, 1.0), octaves.scale) + 1e-9)
+    if octaves.most is not None:
+        below = min(below, octaves.most - 1)
     factors = [upscale / octaves.scale**power for power in range(below, -1, -1)]
     return [Size(*(max(1, round(side * factor)) for side in base)) for factor in factors]
 

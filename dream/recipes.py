@@ -165,18 +165,22 @@ class PlannedOctaves:
         scale: size of an octave over that of the one before.
         working_side: a picture whose short side is below this is enlarged for dreaming, in pixels.
         max_upscale: never enlarged by more than this.
+        most: at most so many octaves, the largest of them, so that a large picture keeps its subject; None for all.
     """
 
     smallest_side: int
     scale: float
     working_side: int = 1
     max_upscale: float = 1.0
+    most: int | None = None
 
     def __post_init__(self) -> None:
         integer("octaves.smallest_side", self.smallest_side, least=16, most=_LARGEST_SIDE)
         integer("octaves.working_side", self.working_side, least=1, most=_LARGEST_SIDE)
         number(self, "scale", where="octaves.", above=1.0, most=4.0)
         number(self, "max_upscale", where="octaves.", least=1.0, most=8.0)
+        if self.most is not None:
+            integer("octaves.most", self.most, least=1, most=_MOST_OCTAVES)
 
 
 Octaves = ExponentOctaves | PlannedOctaves

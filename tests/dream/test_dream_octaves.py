@@ -45,6 +45,13 @@ def test_planned_octaves_go_down_from_the_picture_to_the_smallest_side():
     assert plan.sizes == ((100, 200), (200, 400), (400, 800))
 
 
+def test_at_most_so_many_octaves_are_planned_and_the_largest_stay():
+    octaves = PlannedOctaves(smallest_side=100, scale=2.0, most=2)
+
+    assert plan_octaves(Size(400, 800), recipe(octaves)).sizes == ((200, 400), (400, 800))
+    assert plan_octaves(Size(100, 200), recipe(octaves)).sizes == ((100, 200),)
+
+
 def test_a_small_picture_is_enlarged_for_dreaming_but_never_more_than_allowed():
     octaves = PlannedOctaves(smallest_side=100, scale=2.0, working_side=400, max_upscale=2.0)
 

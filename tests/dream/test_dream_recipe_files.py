@@ -159,6 +159,7 @@ def test_octaves_of_the_presets_kind_keep_what_the_file_does_not_name(tmp_path: 
         scale=1.7,
         working_side=base.octaves.working_side,
         max_upscale=base.octaves.max_upscale,
+        most=base.octaves.most,
     )
     assert other.recipe.octaves == ExponentOctaves(exponents=(0,))
 

@@ -226,6 +226,7 @@ def test_a_value_that_cannot_be_is_refused_in_words(changes: dict[str, Any], wor
         lambda: ExponentOctaves(exponents=()),
         lambda: PlannedOctaves(smallest_side=4, scale=1.4),
         lambda: PlannedOctaves(smallest_side=64, scale=1.4, max_upscale=0.5),
+        lambda: PlannedOctaves(smallest_side=64, scale=1.4, most=0),
     ],
 )
 def test_a_part_that_cannot_be_is_refused(make: Any):

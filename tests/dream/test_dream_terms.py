@@ -145,7 +145,7 @@ EVERY_TERM: list[tuple[Any, dict[str, Any]]] = [
     (ExponentOctaves(), {"scale": 1.4, "exponents": (0,)}),
     (
         PlannedOctaves(smallest_side=64, scale=1.3),
-        {"smallest_side": 65, "scale": 1.4, "working_side": 200, "max_upscale": 2.0},
+        {"smallest_side": 65, "scale": 1.4, "working_side": 200, "max_upscale": 2.0, "most": 3},
     ),
 ]
 
