@@ -90,10 +90,10 @@ def _menagerie(layers: Mapping[str, float]) -> Recipe:
     """The default: what `paper-octave` is after, for a fifteenth of its operations.
 
     The objective is that of paper-octave with a little of a deeper layer, for larger forms. Four octaves at most, as
-    more of them would lose the subject of a large picture; few steps, most of them where they cost little. Laplacian normalization and a blurred gradient
-    keep grain down; a part of the detail that the small octaves lose comes back, since all of it would bring the
-    grain of the source along, and none would leave the picture soft. benchmarks/dream_quality.py holds it against
-    paper-octave.
+    more of them would lose the subject of a large picture; few steps, most of them where they cost little. Laplacian
+    normalization and a blurred gradient keep grain down; a part of the detail that the small octaves lose comes back,
+    since all of it would bring the grain of the source along, and none would leave the picture soft.
+    benchmarks/dream_quality.py holds it against paper-octave.
     """
     return Recipe(
         objective=_terms(layers, reduction=Reduction.MEAN),
