@@ -131,7 +131,7 @@ def objective_of(recipe: Any, network: Any) -> Callable[[Picture], float]:
     activations = network.activations(layers)
     signature = [tf.TensorSpec([1, None, None, 3], tf.float32)]
 
-    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def value(image: Any) -> Any:
         return tf.add_n([tf.reduce_mean(activation) for activation in activations(image).values()])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import UsageError, WorkspaceUnusable
+from pipeline.whole_files import write_whole
 
 RgbImage = NDArray[np.uint8]
 
@@ -114,23 +114,10 @@ def check_sheet_path(path: Path) -> None:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes it private, and a sheet is made to be shown
-        # Rename last: no reader may see half a sheet.
-        temporary.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _named(name: str, cell: Image.Image) -> RgbImage:

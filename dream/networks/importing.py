@@ -179,9 +179,11 @@ def _already(name: str, digest: str, options: ImportOptions, weights_folder: Pat
 def _card(name: str, path: Path, form: Form, options: ImportOptions) -> NetworkCard:
     """What is known before the file is opened; side, input and digest come after."""
     base = network_card(options.architecture) if options.architecture is not None else None
-    scale, offset, order = (GRAPH_SCALE, GRAPH_OFFSET, "RGB")
+    scale: Number = GRAPH_SCALE
+    offset: Number = GRAPH_OFFSET
+    order = "RGB"
     if base is not None:
-        scale, offset, order = base.input_scale, base.input_offset, base.channel_order  # type: ignore[assignment]
+        scale, offset, order = base.input_scale, base.input_offset, base.channel_order
     about = f"{_CALLED[form]}" + (f" for {base.name}" if base is not None else "")
     return NetworkCard(
         name=name,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import tempfile
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pipeline.catalog.gallery_values import KnownBlob
 from pipeline.errors import NotFound, UsageError
 from pipeline.images import thumbnail
 from pipeline.store import Store
+from pipeline.whole_files import write_whole
 
 # Few sizes, so that nobody can fill the disk by asking for many.
 THUMBNAIL_SIDES = (160, 480, 1600)
@@ -140,16 +140,5 @@ def _riff_length(data: bytes) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     """Keep a thumbnail; a cache that cannot be written is no reason to show nothing."""
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_whole(path, data)

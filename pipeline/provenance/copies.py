@@ -7,13 +7,12 @@ is never overwritten: it may carry somebody's own changes.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 import unicodedata
 from pathlib import Path
 from typing import Any
 
+from pipeline import whole_files
 from pipeline.catalog.values import Derivation
 from pipeline.errors import WorkspaceUnusable
 from pipeline.store import Store
@@ -24,7 +23,6 @@ SUFFIX_OF_FORMAT = {"PNG": ".png", "JPEG": ".jpg"}
 
 MAX_SLUG_BYTES = 80  # with the rest of the name and the sidecar's suffix far below the 255 of common file systems
 SHORT_KEY = 8
-_TEMPORARY_PREFIX = ".tmp-"
 # Nobody writes one file for an hour: what is older was left by a process that was killed.
 _ABANDONED_SECONDS = 3600.0
 
@@ -89,31 +87,18 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         WorkspaceUnusable: The folder cannot be written, or the disk is full.
     """
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes it private, and people share this folder
-        # Rename last: no reader may see half a file.
-        temporary.replace(path)
+        whole_files.write_whole(path, data)
     except OSError as error:
         raise WorkspaceUnusable(
             f"{path} cannot be written: {error.strerror or error}; make room or make the folder writable, "
             "then run the same command again"
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def sweep(dreams_folder: Path) -> None:
     """Delete temporary files that killed processes left behind."""
-    for path in dreams_folder.glob(f"{_TEMPORARY_PREFIX}*"):
+    for path in dreams_folder.glob(f"{whole_files.TEMPORARY_PREFIX}*"):
         try:
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                 path.unlink()

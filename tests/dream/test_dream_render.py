@@ -11,25 +11,13 @@ from dream.presets import preset, preset_names
 from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, LayerTerm, PlannedOctaves, Recipe
 from dream.regions import Ellipse
 from dream.render import render
+from tests.support.dreaming import small_recipe as recipe
 from tests.support.tiny_network import noise_image, tiny_network, tiny_weights
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Any:
     return tiny_network()
-
-
-def recipe(**changes: Any) -> Recipe:
-    values: dict[str, Any] = {
-        "objective": (LayerTerm(layer="second"),),
-        "octaves": ExponentOctaves(scale=1.5, exponents=(-1, 0, 1)),
-        "steps": 4,
-        "step_size": 0.02,
-        "jitter": 5,
-        "reinject_detail": True,
-        "seed": 3,
-    }
-    return Recipe(**(values | changes))
 
 
 def the_dream(network: Any, image: np.ndarray, wanted: Recipe) -> np.ndarray:

@@ -1,0 +1,31 @@
+"""Files that appear under their name complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".tmp-"
+"""Of the names of files that are being written; what killed processes left has it too."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file, and its folder if need be: temporary name, sync, rename. Everybody may read it.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp makes it private
+        # Rename last: no reader may see half a file.
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
