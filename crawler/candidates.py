@@ -20,11 +20,14 @@ class Candidate:
         item: As the first page showed it.
         matches: The keywords that it matched there.
         others: Other pages that show the same address, met while it was not settled yet.
+        source: Name of the source that found it and its argument, where that is not the source of this crawl.
     """
 
     item: ImageItem
     matches: tuple[KeywordMatch, ...]
     others: list[Candidate] = field(default_factory=list)
+    source: str | None = None
+    source_argument: str = ""
 
     @property
     def score(self) -> float:
@@ -57,6 +60,16 @@ class Candidates:
     def is_full(self) -> bool:
         """Whether as many pictures are settled as were asked for."""
         return self._counted >= self._limit
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether those in line and under way, if all went well, were still too few."""
+        return self._counted + self._open + len(self._waiting) < self._limit
+
+    @property
+    def waiting(self) -> int:
+        """How many are in line."""
+        return len(self._waiting)
 
     def offer(self, candidate: Candidate) -> bool:
         """Put a picture in line; whether its bytes came already and only this further sighting is to be recorded."""

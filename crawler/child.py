@@ -23,7 +23,7 @@ from crawler.known import EmptyLedger, LedgerView
 from crawler.session import Session
 from crawler.settings import settings_for
 from crawler.sources import make_source
-from crawler.sources.base import Source, WebSource
+from crawler.sources.base import ApiSource, Source, WebSource
 from crawler.urls import host_and_port
 from pipeline.errors import PipelineError
 from pipeline.inbox import InboxWriter
@@ -152,9 +152,12 @@ def _crawler_process(settings: dict[str, Any]) -> Any:
 
 
 def _policy(source: Source, *, has_contact: bool) -> AddressPolicy:
-    if not isinstance(source, WebSource):
+    if isinstance(source, WebSource):
+        start = host_and_port(source.start_url)
+    elif isinstance(source, ApiSource):
+        start = host_and_port(source.base)
+    else:
         return AddressPolicy(has_contact=has_contact)
-    start = host_and_port(source.start_url)
     return AddressPolicy(start, resolves_to_private(start[0]), has_contact)
 
 

@@ -23,6 +23,8 @@ from pipeline.errors import Reason
 from pipeline.records import Outcome
 
 ROBOTS_REQUEST = "dreamcrawl_robots"
+API = "dreamcrawl_api"
+KNOWN = "dreamcrawl_known"
 STAYS_ON_SITE = "dreamcrawl_stays_on_site"
 _MAX_ROBOTS_BYTES = 2**20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -59,7 +61,8 @@ class RobotsMiddleware:
 
     async def process_request(self, request: Request) -> None:
         """Pass, or end the request; the first one for a host waits until its robots.txt has come."""
-        if request.meta.get(ROBOTS_REQUEST):
+        # An API is made for programs; what may be asked of it stands in its terms, which our sources keep to.
+        if request.meta.get(ROBOTS_REQUEST) or request.meta.get(API):
             return
         verdict = await self._verdict(request.url)
         if isinstance(verdict, Trouble):
@@ -102,6 +105,14 @@ class RobotsMiddleware:
         gates = self._crawler.get_downloader_middleware(HostGateMiddleware)
         if gates is not None:
             gates.gate(host).slow_down(seconds)
+
+
+class KnownMiddleware:
+    """Ends the request for a known picture, once nothing speaks against it, without sending it."""
+
+    def process_request(self, request: Request) -> Response | None:
+        """An empty answer for what is known; nothing for the rest."""
+        return Response(request.url) if request.meta.get(KNOWN) else None
 
 
 class RedirectMiddleware(ScrapyRedirectMiddleware):

@@ -49,7 +49,7 @@ def _trouble(headers: Headers, body_length: object, max_bytes: int) -> Trouble |
     tags = [value.decode("latin-1") for value in headers.getlist("X-Robots-Tag")]
     reservation = headers.get("TDM-Reservation")
     if objection := header_objection(tags, reservation.decode("latin-1") if reservation else None):
-        return Trouble(Outcome.REFUSED, Reason.ROBOTS, objection)
+        return Trouble(Outcome.REFUSED, Reason.OPT_OUT, objection)
     kind = (headers.get("Content-Type") or b"").decode("latin-1").partition(";")[0].strip().lower()
     if kind.startswith(_NOT_IMAGES) or kind in _NOT_IMAGE_TYPES:
         return Trouble(Outcome.FAILED, Reason.NOT_AN_IMAGE, f"the server calls it {kind}")

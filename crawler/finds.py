@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from crawler.candidates import Candidate
 from pipeline.errors import Reason
-from pipeline.records import CrawlRecord, HttpFacts, Outcome
+from pipeline.records import Consent, CrawlRecord, HttpFacts, Outcome
 
 MAX_TAGS = 50
 
@@ -21,11 +21,22 @@ class Trouble:
         outcome: REFUSED when it was not requested, or not taken, for consent or safety; FAILED when no usable answer
             came.
         detail: One line for people.
+        consent: The verdict that refused it, where one did.
     """
 
     outcome: Outcome
     reason: Reason
     detail: str
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the first bytes of a picture tell: pixels as stored, not turned upright, and the type."""
+
+    width: int | None = None
+    height: int | None = None
+    media_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,22 +51,35 @@ class RecordMaker:
     """Makes the finds of one source."""
 
     def __init__(self, source: str, argument: str) -> None:
-        self._source = source
+        self.source = source
         self._argument = argument
 
-    def fetched(self, candidate: Candidate, data: bytes, *, http: HttpFacts) -> Find:
+    def fetched(
+        self,
+        candidate: Candidate,
+        data: bytes,
+        *,
+        http: HttpFacts,
+        consent: Consent | None = None,
+        seen: Seen | None = None,
+    ) -> Find:
         """A find with its bytes."""
         digest = hashlib.sha256(data).hexdigest()
-        record = self._record(candidate, Outcome.FETCHED, http=http, sha256=digest, size_bytes=len(data))
+        record = self._record(
+            candidate, Outcome.FETCHED, http=http, sha256=digest, size_bytes=len(data), consent=consent, seen=seen
+        )
         return Find(record, data)
 
-    def known(self, candidate: Candidate, sha256: str | None) -> Find:
-        """A find that needs no request."""
-        return Find(self._record(candidate, Outcome.KNOWN, sha256=sha256))
+    def known(self, candidate: Candidate, sha256: str | None, *, consent: Consent | None = None) -> Find:
+        """A find whose bytes are here already."""
+        return Find(self._record(candidate, Outcome.KNOWN, sha256=sha256, consent=consent))
 
-    def troubled(self, candidate: Candidate, trouble: Trouble, *, http: HttpFacts | None = None) -> Find:
+    def troubled(
+        self, candidate: Candidate, trouble: Trouble, *, http: HttpFacts | None = None, seen: Seen | None = None
+    ) -> Find:
         """A find that gave nothing."""
-        return Find(self._record(candidate, trouble.outcome, http=http, trouble=trouble))
+        consent = trouble.consent
+        return Find(self._record(candidate, trouble.outcome, http=http, trouble=trouble, consent=consent, seen=seen))
 
     def _record(
         self,
@@ -66,12 +90,15 @@ class RecordMaker:
         sha256: str | None = None,
         size_bytes: int | None = None,
         trouble: Trouble | None = None,
+        consent: Consent | None = None,
+        seen: Seen | None = None,
     ) -> CrawlRecord:
         item = candidate.item
+        seen = seen or Seen()
         return CrawlRecord(
             outcome=outcome,
-            source=self._source,
-            source_argument=self._argument,
+            source=candidate.source or self.source,
+            source_argument=candidate.source_argument if candidate.source else self._argument,
             image_url=item.image_url,
             page_url=item.page_url,
             found_at=datetime.now(UTC).isoformat(),
@@ -88,4 +115,13 @@ class RecordMaker:
             size_bytes=size_bytes,
             reason=trouble.reason if trouble else None,
             detail=trouble.detail if trouble else "",
+            source_id=item.source_id,
+            source_hash=item.source_hash,
+            created=item.created,
+            attribution=item.attribution,
+            rendition=item.rendition,
+            width=seen.width or item.width,
+            height=seen.height or item.height,
+            media_type=seen.media_type or item.media_type,
+            consent=consent,
         )

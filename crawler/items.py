@@ -25,6 +25,17 @@ class ImageItem:
         license: What the page declares for this picture.
         refusal: Why the page does not want it used by machines, such as `meta robots: noai`.
         thumbnail_of: A page of the same site that this picture links to, and that probably has it in full size.
+        found_by: The keyword whose search brought it, for a source that searches itself.
+        source_id: The source's own name for the picture; the same picture has the same one for ever.
+        source_hash: Digest of the bytes at `image_url` as the source announces it: `sha1:<hex>` or `md5:<hex>`.
+        width: In pixels, as announced.
+        height: In pixels, as announced.
+        size_bytes: As announced.
+        media_type: As announced, such as `image/jpeg`.
+        created: When it was made or published, ISO 8601 as far as known (`2019`, `2019-05-02`).
+        mature: Whether the source marks it as unfit for everybody; None when it does not tell.
+        attribution: The line of credit that the source asks for.
+        rendition: `original`, or which smaller version `image_url` is, such as `960 px`; empty when not known.
     """
 
     image_url: str
@@ -39,6 +50,17 @@ class ImageItem:
     license: DeclaredLicense | None = None
     refusal: str | None = None
     thumbnail_of: str | None = None
+    found_by: str | None = None
+    source_id: str | None = None
+    source_hash: str | None = None
+    width: int | None = None
+    height: int | None = None
+    size_bytes: int | None = None
+    media_type: str | None = None
+    created: str | None = None
+    mature: bool | None = None
+    attribution: str | None = None
+    rendition: str = ""
 
     def texts(self) -> Mapping[str, Sequence[str]]:
         """The texts that keywords are matched with, by field."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from crawler.filters import Filters
 
 DEFAULT_MAX_IMAGE_BYTES = 32 * 2**20
 
@@ -28,6 +30,13 @@ class CrawlRequest:
         max_pages: Most pages read.
         max_depth: Most links between the start page and a page read.
         product_version: Sent to every site as part of the user agent.
+        exclusions: Words that must not stand in a picture's texts.
+        filters: What else a picture must be like.
+        retry_failed: Whether only addresses are asked for that failed before, whatever the reason was.
+        revalidate: Whether known pictures are asked for again, which costs nothing where they are unchanged.
+        credentials: Name -> secret, for sources that need a key; never shown or stored.
+        allow: `host:port` of machines that are not public and may be reached all the same; for tests only, and on no
+            command line.
     """
 
     keywords: tuple[str, ...]
@@ -43,6 +52,12 @@ class CrawlRequest:
     max_pages: int = 500
     max_depth: int = 5
     product_version: str = "0"
+    exclusions: tuple[str, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    retry_failed: bool = False
+    revalidate: bool = False
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow: tuple[str, ...] = ()
 
     @property
     def user_agent(self) -> str:
@@ -57,18 +72,29 @@ class CrawlRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_json` gave."""
-        return cls(**{**data, "keywords": tuple(data["keywords"])})
+        return cls(
+            **{
+                **data,
+                "keywords": tuple(data["keywords"]),
+                "exclusions": tuple(data["exclusions"]),
+                "filters": Filters.from_json(data["filters"]),
+                "allow": tuple(data["allow"]),
+            }
+        )
 
 
 @dataclass(frozen=True)
 class CrawlProgress:
-    """How far a crawl is: found = known + refused + failed + fetched.
+    """How far a crawl is: found = known + refused + filtered + postponed + failed + fetched.
 
     Attributes:
-        pages: Pages read.
+        pages: Pages, or answers of an API, read.
+        waiting: Pictures in line.
         found: Candidates settled so far.
         host: The host of the last answer; the folder, for files; empty before the first.
         seconds: Since the crawl began.
+        bytes_received: Of all bodies so far.
+        hosts: One line for each host that is spoken to: `example.org: 3 under way, 41 done, waits 12 s`.
     """
 
     pages: int = 0
@@ -76,9 +102,14 @@ class CrawlProgress:
     fetched: int = 0
     known: int = 0
     refused: int = 0
+    filtered: int = 0
+    postponed: int = 0
     failed: int = 0
+    waiting: int = 0
     host: str = ""
     seconds: float = 0.0
+    bytes_received: int = 0
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

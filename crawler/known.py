@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from crawler.items import ImageItem
 from crawler.job import CrawlRequest
+
+ASKED_AGAIN = frozenset({"refused", "filtered", "queued", "withdrawn"})
 
 
 class KnownEntry(Protocol):
@@ -13,7 +15,7 @@ class KnownEntry(Protocol):
 
     @property
     def state(self) -> str:
-        """kept, rejected, refused or failed."""
+        """kept, withdrawn, rejected, refused, filtered, queued or failed."""
 
     @property
     def sha256(self) -> str | None:
@@ -24,6 +26,22 @@ class KnownEntry(Protocol):
         """As the server sent it; for a file, its size and modification time."""
 
     @property
+    def last_modified(self) -> str | None:
+        """As the server sent it."""
+
+    @property
+    def width(self) -> int | None:
+        """In pixels, as far as it was seen; likewise `height` and `media_type`."""
+
+    @property
+    def height(self) -> int | None:
+        """In pixels."""
+
+    @property
+    def media_type(self) -> str | None:
+        """Such as `image/jpeg`."""
+
+    @property
     def fetch_again(self) -> bool:
         """Whether it failed for a passing reason."""
 
@@ -31,24 +49,25 @@ class KnownEntry(Protocol):
 class LedgerView(Protocol):
     """As much of the catalog as a crawl sees: `pipeline.catalog.ledger.Ledger`."""
 
-    def known(self, image_urls: Iterable[str]) -> Mapping[str, KnownEntry]:
-        """What came of these addresses before."""
+    def find(self, item: ImageItem, *, source: str) -> KnownEntry | None:
+        """What came of this picture before: by its address, by its source's own name for it, or by its digest."""
 
 
 class EmptyLedger:
     """The ledger of a crawl without a catalog."""
 
-    def known(self, image_urls: Iterable[str]) -> Mapping[str, KnownEntry]:  # noqa: ARG002  # the protocol's
+    def find(self, item: ImageItem, *, source: str) -> KnownEntry | None:  # noqa: ARG002  # the protocol's
         """Nothing."""
-        return {}
+        return None
 
 
-def needs_request(entry: KnownEntry) -> bool:
-    """Whether a known address is to be asked for again: it failed for a passing reason, or was refused.
+def needs_request(entry: KnownEntry, request: CrawlRequest) -> bool:
+    """Whether a known address is to be asked for again.
 
-    A refusal is never remembered: what a site allows is asked each time.
+    A refusal is never remembered: what a site allows is asked each time. Nor is what a filter left out: the filter may
+    be another one now, and the same one stops it before any request, by what was seen of it.
     """
-    return entry.fetch_again or entry.state == "refused"
+    return request.retry_failed or entry.fetch_again or entry.state in ASKED_AGAIN
 
 
 def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
@@ -56,4 +75,4 @@ def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
 
     One that gave no bytes did not count then either.
     """
-    return not request.only_new and entry.state != "failed"
+    return not request.only_new and entry.state in {"kept", "rejected"}

@@ -15,7 +15,7 @@ from crawler.resolver import REFUSED_HOSTS
 PAUSES_SECONDS = (0.5, 2.0)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _TRIES = "dreamcrawl_tries"
-_NOT_BEFORE = "dreamcrawl_not_before"
+NOT_BEFORE = "dreamcrawl_not_before"
 
 
 class RetryMiddleware:
@@ -23,7 +23,7 @@ class RetryMiddleware:
 
     async def process_request(self, request: Request) -> None:
         """Wait out the request's own pause."""
-        wait = request.meta.get(_NOT_BEFORE, 0.0) - time.monotonic()
+        wait = request.meta.get(NOT_BEFORE, 0.0) - time.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
 
@@ -44,5 +44,5 @@ def _again(request: Request) -> Request | None:
         return None
     again = request.replace(dont_filter=True)
     again.meta[_TRIES] = tries + 1
-    again.meta[_NOT_BEFORE] = time.monotonic() + PAUSES_SECONDS[tries - 1]
+    again.meta[NOT_BEFORE] = time.monotonic() + PAUSES_SECONDS[tries - 1]
     return again

@@ -13,7 +13,7 @@ from crawler.errors import ContactMissing, CrawlProcessFailed, SiteUnreachable
 from crawler.job import CrawlProgress, CrawlRequest, Job
 from crawler.keywords import parse_keywords
 from crawler.sources import make_source
-from crawler.sources.base import Source, WebSource
+from crawler.sources.base import FileSource, ListSource, Source, WebSource
 from crawler.supervised import ChildEnd, run_child
 from crawler.urls import host_and_port, is_loopback
 from pipeline import errors as pipeline_errors
@@ -134,9 +134,14 @@ def _check_contact(request: CrawlRequest, source: Source) -> None:
             f"contact {request.contact!r} is neither an e-mail address nor a web address; "
             "correct --contact or the setting `contact` (DREAMCRAWL_CONTACT)"
         )
-    if not isinstance(source, WebSource) or request.contact is not None:
+    if isinstance(source, FileSource) or request.contact is not None:
         return
-    host, _port = host_and_port(source.start_url)
+    if isinstance(source, ListSource):
+        raise ContactMissing(
+            "the sites on the list must be able to reach whoever crawls them: give your e-mail address or web page "
+            "with --contact, `contact` in dreamcrawl.toml, or DREAMCRAWL_CONTACT"
+        )
+    host, _port = host_and_port(source.start_url if isinstance(source, WebSource) else source.base)
     if not is_loopback(host):
         raise ContactMissing(
             f"{host} is not this machine, and a site must be able to reach whoever crawls it: give your e-mail address "

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 from urllib.parse import urlsplit
 
-from crawler.candidates import Candidate, Candidates
-from crawler.finds import Find, RecordMaker, Trouble
+from crawler.candidates import Candidate
+from crawler.finds import Find, RecordMaker
 from crawler.frontier import Frontier, Visit
-from crawler.items import ImageItem, PageLink, ParsedPage
+from crawler.items import PageLink, ParsedPage
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
-from crawler.known import LedgerView, counts_as_collected, needs_request
+from crawler.known import LedgerView
+from crawler.notes import Notes
+from crawler.picture_queue import PictureQueue, PictureStep
 from crawler.sources.base import WebSource
-from pipeline.errors import Reason
-from pipeline.records import KeywordMatch, Outcome
 
 # Pages with a match in their link before others, and then what such a page links to; near pages before far ones.
 _MATCHING_LINK_PRIORITY = 1_000
@@ -36,15 +35,7 @@ class ReadPage:
     is_start: bool
 
 
-@dataclass(frozen=True)
-class FetchImage:
-    """Ask for a picture, record what came of it, and tell `image_settled`."""
-
-    candidate: Candidate
-
-
-Step = ReadPage | FetchImage | Find
-"""What to do next; a `Find` is to be recorded."""
+Step = ReadPage | PictureStep
 
 
 @dataclass(frozen=True)
@@ -55,32 +46,16 @@ class Page:
     html: str
 
 
-class Notes(Protocol):
-    """Who is told how the search goes."""
-
-    def page_read(self, host: str) -> None:
-        """One page was read."""
-
-    def page_failed(self, line: str) -> None:
-        """One page could not be read."""
-
-    def start_failed(self, line: str) -> None:
-        """The start page could not be read."""
-
-    def warn(self, line: str) -> None:
-        """A line for the user."""
-
-
 class Search:
     """One crawl of a site, as a machine without clock or network."""
 
-    def __init__(self, source: WebSource, request: CrawlRequest, *, ledger: LedgerView, notes: Notes) -> None:
-        self.records = RecordMaker(source.name, request.argument)
+    def __init__(
+        self, source: WebSource, request: CrawlRequest, *, records: RecordMaker, ledger: LedgerView, notes: Notes
+    ) -> None:
         self._source = source
         self._request = request
-        self._ledger = ledger
         self._notes = notes
-        self._candidates = Candidates(request.limit)
+        self._queue = PictureQueue(request, records=records, ledger=ledger)
         self._frontier: Frontier[Page | str] = Frontier(
             max_pages=request.max_pages, at_once=2 * request.concurrency_per_host
         )
@@ -88,7 +63,7 @@ class Search:
     @property
     def is_full(self) -> bool:
         """Whether as many pictures are collected as were asked for: there are no more steps."""
-        return self._candidates.is_full
+        return self._queue.candidates.is_full
 
     @property
     def is_held_up(self) -> bool:
@@ -110,10 +85,9 @@ class Search:
         self._frontier.answered(asked, why)
         return self._steps()
 
-    def image_settled(self, candidate: Candidate, sha256: str | None) -> list[Step]:
-        """A picture was fetched, or (None) was not; its own find is recorded already."""
-        others = self._candidates.settle(candidate, sha256=sha256, counts=sha256 is not None)
-        return [*(self.records.known(other, sha256) for other in others), *self._steps()]
+    def image_settled(self, candidate: Candidate, sha256: str | None, *, counts: bool) -> list[Step]:
+        """A picture was fetched or is known, or (None) was not; its own find is recorded already."""
+        return [*self._queue.settle(candidate, sha256, counts=counts), *self._steps()]
 
     def go_past(self) -> list[Step]:
         """The page that others wait for takes too long."""
@@ -126,14 +100,14 @@ class Search:
             return []
         if self._frontier.was_cut:
             self._notes.warn(f"the site has more than {self._request.max_pages} pages; the rest was not read")
-        return [*self._offer(self._candidates.take_thumbnails()), *self._steps()]
+        return [*self._queue.offer(self._queue.candidates.take_thumbnails()), *self._steps()]
 
     def _steps(self) -> list[Step]:
         steps: list[Step] = []
         while not self.is_full and (arrival := self._frontier.take()) is not None:
             visit, answer = arrival
             steps += self._failed(visit, answer) if isinstance(answer, str) else self._read(visit, answer)
-        steps += self._next_images()
+        steps += self._queue.next()
         if not self.is_full:
             steps += [ReadPage(visit.url, visit.depth == 0) for visit in self._frontier.to_ask()]
         return steps
@@ -152,39 +126,34 @@ class Search:
             return self._failed(visit, f"could not be understood: {error!r}")
         shown, followed = self._sort(parsed, page.url)
         if shown:
-            self._candidates.has_full_size(visit.url)
-            self._candidates.has_full_size(page.url)
+            self._queue.candidates.has_full_size(visit.url)
+            self._queue.candidates.has_full_size(page.url)
         else:
-            shown = _shown_by_thumbnail(parsed, self._candidates.take_thumbnails(visit.url))
+            shown = _shown_by_thumbnail(parsed, self._queue.candidates.take_thumbnails(visit.url))
         self._add_links(parsed.links, followed, visit=visit)
-        return self._offer(sorted(shown, key=lambda candidate: -candidate.score))
+        return self._queue.offer(sorted(shown, key=lambda candidate: -candidate.score))
 
     def _failed(self, visit: Visit, why: str) -> list[Find]:
         line = f"{visit.url}: {why}"
         if visit.depth == 0:
             self._notes.start_failed(line)
         self._notes.page_failed(line)
-        return self._offer(self._candidates.take_thumbnails(visit.url))
+        return self._queue.offer(self._queue.candidates.take_thumbnails(visit.url))
 
     def _sort(self, page: ParsedPage, url: str) -> tuple[list[Candidate], set[str]]:
         """Matches to fetch from this page, and the pages that its matching thumbnails link to, which come first."""
         shown, followed = [], set()
         for item in page.items:
-            if (matches := self._match(item)) is None:
+            if (matches := self._queue.match(item)) is None:
                 continue
             candidate = Candidate(item, matches)
             target = item.thumbnail_of
             if target is None or target == url or not self._source.follows(target):
                 shown.append(candidate)
             else:
-                self._candidates.defer(candidate)
+                self._queue.candidates.defer(candidate)
                 followed.add(target)
         return shown, followed
-
-    def _match(self, item: ImageItem) -> tuple[KeywordMatch, ...] | None:
-        """The matches of an item; None when keywords are asked for and it has none."""
-        matches = match_keywords(self._request.keywords, item.texts())
-        return None if self._request.keywords and not matches else matches
 
     def _add_links(self, links: Iterable[PageLink], followed: set[str], *, visit: Visit) -> None:
         depth = visit.depth + 1
@@ -195,32 +164,6 @@ class Search:
             on_topic = link.url in followed or bool(match_keywords(self._request.keywords, fields))
             topic = _MATCHING_LINK_PRIORITY if on_topic else _ON_MATCHING_PAGE_PRIORITY * visit.on_topic
             self._frontier.add(Visit(link.url, depth, on_topic), priority=topic + _DEPTH_PRIORITY * depth)
-
-    def _offer(self, candidates: Iterable[Candidate]) -> list[Find]:
-        """Put candidates in line; those whose bytes came already are recorded as seen here too."""
-        return [
-            self.records.known(candidate, self._candidates.sha256_of(candidate.item.image_url))
-            for candidate in candidates
-            if self._candidates.offer(candidate)
-        ]
-
-    def _next_images(self) -> list[Step]:
-        """Steps for the candidates next in line; those that need no request are settled at once."""
-        steps: list[Step] = []
-        while (candidate := self._candidates.next()) is not None:
-            url = candidate.item.image_url
-            entry = self._ledger.known([url]).get(url)
-            if candidate.item.refusal is not None:
-                trouble = Trouble(Outcome.REFUSED, Reason.ROBOTS, candidate.item.refusal)
-                steps.append(self.records.troubled(candidate, trouble))
-                self._candidates.settle(candidate, sha256=None, counts=False)
-            elif entry is None or needs_request(entry):
-                steps.append(FetchImage(candidate))
-            else:
-                counts = counts_as_collected(entry, self._request)
-                others = self._candidates.settle(candidate, sha256=entry.sha256, counts=counts)
-                steps += [self.records.known(seen, entry.sha256) for seen in (candidate, *others)]
-        return steps
 
 
 def _shown_by_thumbnail(page: ParsedPage, thumbnails: list[Candidate]) -> list[Candidate]:

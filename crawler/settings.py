@@ -47,6 +47,7 @@ CONCURRENT_ITEMS = 1  # of one response: a picture is written before the other p
 DOWNLOADER_MIDDLEWARES = {
     "crawler.downloader_middlewares.AddressMiddleware": 50,
     "crawler.downloader_middlewares.RobotsMiddleware": 100,
+    "crawler.downloader_middlewares.KnownMiddleware": 150,
     "crawler.retries.RetryMiddleware": 550,
     "crawler.downloader_middlewares.RedirectMiddleware": 600,
     "crawler.host_gate.HostGateMiddleware": 1000,

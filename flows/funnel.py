@@ -12,12 +12,14 @@ from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyRep
 
 @dataclass(frozen=True)
 class Funnel:
-    """Counts of one run; found = known + refused + failed + fetched.
+    """Counts of one run; found = known + refused + filtered + postponed + failed + fetched.
 
     Attributes:
         found: Candidates that matched the keywords.
         known: Of these, skipped because an earlier run had them.
         refused: Not requested: robots.txt, or an address that may not be reached.
+        filtered: Ruled out by what was asked for: licence, size, shape, date, ...
+        postponed: Left for a later run, as their host wants to be left alone.
         failed: Requested, without a usable answer.
         fetched: Whose bytes were fetched.
         recovered: Taken over from a crawl that was killed; fetched then.
@@ -38,6 +40,8 @@ class Funnel:
     found: int = 0
     known: int = 0
     refused: int = 0
+    filtered: int = 0
+    postponed: int = 0
     failed: int = 0
     fetched: int = 0
     recovered: int = 0
@@ -65,6 +69,8 @@ class Funnel:
             found=self.found + report.found,
             known=self.known + report.known,
             refused=self.refused + report.refused,
+            filtered=self.filtered + report.filtered,
+            postponed=self.postponed + report.postponed,
             failed=self.failed + report.failed,
             fetched=self.fetched + report.fetched,
             reasons=_sum(self.reasons, report.reasons),

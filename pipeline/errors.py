@@ -24,6 +24,7 @@ class Reason(StrEnum):
 
     # Not fetched.
     ROBOTS = "robots"  # robots.txt closes the address, or could not be read (5xx)
+    OPT_OUT = "opt_out"  # asked not to be used by machines: X-Robots-Tag, meta robots, TDMRep, ai.txt, Content-Usage
     ADDRESS_FORBIDDEN = "address_forbidden"  # not a public address, or a scheme or port that is not crawled
     TOO_MANY_REQUESTS = "too_many_requests"  # 429, or 503 with a wait longer than this crawl's time
     HTTP_CLIENT_ERROR = "http_4xx"
@@ -34,6 +35,14 @@ class Reason(StrEnum):
     CONNECTION = "connection"  # refused, reset or cut short
     TOO_MANY_REDIRECTS = "too_many_redirects"
     UNREADABLE = "unreadable"  # a file of the user's that cannot be opened
+    QUOTA = "quota"  # the host's requests for today are used up
+    # Ruled out by what was asked for.
+    LICENSE = "license"
+    ASPECT = "aspect"  # not of the shape asked for
+    TOO_LARGE = "too_large"  # more pixels than asked for
+    DATE = "date"
+    MATURE = "mature"
+    EXCLUDED = "excluded"  # an excluded keyword stands in its texts
     # Fetched (in whole or in part), not kept.
     EMPTY = "empty"
     TOO_MANY_BYTES = "too_many_bytes"
@@ -43,6 +52,8 @@ class Reason(StrEnum):
     FORMAT_NOT_ALLOWED = "format_not_allowed"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    DECODE_LIMIT = "decode_limit"  # decoding took too long, too much memory, or brought the decoder down
+    WRONG_HASH = "wrong_hash"  # not the bytes that the source announced
 
     @property
     def is_transient(self) -> bool:
@@ -59,6 +70,7 @@ _TRANSIENT = frozenset(
         Reason.TIMEOUT,
         Reason.CONNECTION,
         Reason.UNREADABLE,
+        Reason.QUOTA,
     }
 )
 

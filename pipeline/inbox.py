@@ -364,6 +364,8 @@ def _count(path: Path, records: list[CrawlRecord]) -> CrawlReport:
         fetched=outcomes[Outcome.FETCHED],
         known=outcomes[Outcome.KNOWN],
         refused=outcomes[Outcome.REFUSED],
+        filtered=outcomes[Outcome.FILTERED],
+        postponed=outcomes[Outcome.POSTPONED],
         failed=outcomes[Outcome.FAILED],
         bytes_fetched=sum(record.size_bytes or 0 for record in records if record.outcome is Outcome.FETCHED),
         reasons=reasons,

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pipeline.errors import Reason
 
-CRAWL_RECORD_VERSION = 1
+CRAWL_RECORD_VERSION = 2
 
 
 class Outcome(StrEnum):
@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     FETCHED = "fetched"  # its bytes lie in the inbox
     KNOWN = "known"  # the ledger has it already; nothing was requested
     REFUSED = "refused"  # not requested, for a reason of consent or safety
+    FILTERED = "filtered"  # ruled out by what was asked for: licence, size, shape, date, ...
+    POSTPONED = "postponed"  # its host wants to be left alone for now; not an attempt, the next run asks again
     FAILED = "failed"  # requested, and no usable answer came
 
 
@@ -37,6 +39,28 @@ class DeclaredLicense:
     url: str | None
     declared_by: str
     text: str = ""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a site says about the use of one picture by machines, and where and when it was read.
+
+    Attributes:
+        allowed: Whether it may be used here.
+        rule: The convention that decided: `robots.txt`, `X-Robots-Tag`, `TDMRep`, `ai.txt`, `Content-Usage`,
+            `meta robots`; `none` when nothing speaks against it.
+        value: The rule's own words, cut to 200 characters.
+        where: Address of the file, page or response that holds them; empty for `none`.
+        checked_at: UTC, ISO 8601.
+        checked: The conventions that were looked at.
+    """
+
+    allowed: bool
+    rule: str
+    value: str = ""
+    where: str = ""
+    checked_at: str = ""
+    checked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,8 @@ class KeywordMatch:
 
     Attributes:
         keyword: As the user wrote it.
-        fields: The fields it stood in, strongest first: `title`, `caption`, `alt`, `tags`, `file_name`, `page_title`.
+        fields: The fields it stood in, strongest first: `title`, `caption`, `alt`, `tags`, `file_name`, `page_title`;
+            `search` when only the source's own search found it by this keyword.
         score: Sum of the fields' weights, in 0-1.
     """
 
@@ -92,6 +117,15 @@ class CrawlRecord:
         reason: For REFUSED and FAILED.
         detail: One line about the reason, for people.
         license: None when none is declared.
+        source_id: The source's own name for the picture, or None.
+        source_hash: Digest of the bytes as the source announces it, `sha1:<hex>` or `md5:<hex>`, or None.
+        created: When it was made or published, ISO 8601 as far as known (`2019`, `2019-05-02`), or None.
+        attribution: The line of credit that the source asks for, or None.
+        rendition: `original`, or which smaller version was taken, such as `960 px`; empty when not known.
+        width: In pixels, as the source or the first bytes tell; None when not known.
+        height: In pixels, likewise.
+        media_type: Likewise, such as `image/jpeg`.
+        consent: What the site says about its use; None for the user's own files.
     """
 
     outcome: Outcome
@@ -113,6 +147,15 @@ class CrawlRecord:
     size_bytes: int | None = None
     reason: Reason | None = None
     detail: str = ""
+    source_id: str | None = None
+    source_hash: str | None = None
+    created: str | None = None
+    attribution: str | None = None
+    rendition: str = ""
+    width: int | None = None
+    height: int | None = None
+    media_type: str | None = None
+    consent: Consent | None = None
     version: int = CRAWL_RECORD_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -143,6 +186,9 @@ class CrawlRecord:
                 values["http"] = HttpFacts(**http)
             if values.get("reason") is not None:
                 values["reason"] = Reason(values["reason"])
+            if values.get("consent") is not None:
+                consent = dict(values["consent"])
+                values["consent"] = Consent(**{**consent, "checked": tuple(consent.get("checked", ()))})
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a crawl record: {error}") from error
@@ -150,13 +196,18 @@ class CrawlRecord:
 
 @dataclass(frozen=True)
 class CrawlReport:
-    """What a crawl did, counted over candidates: found = known + refused + failed + fetched.
+    """What a crawl did, over candidates: found = known + refused + filtered + postponed + failed + fetched.
 
     Attributes:
         inbox: Path of the sealed inbox folder.
         finished: `done`, `limit`, `deadline` or `interrupted`: why it ended.
-        reasons: Reason -> how many, over refused and failed.
+        reasons: Reason -> how many, over refused, filtered, postponed and failed.
         bytes_fetched: Sum of the sizes of the pictures fetched.
+        bytes_received: Of every response's body, pages and what was broken off included.
+        bytes_saved: Of pictures whose download was broken off, or that were not asked for, as far as their sizes are
+            known.
+        requests: Sent, robots.txt and redirects included.
+        hosts: Host -> its counts: requests, bytes, seconds waited, and what it said last.
         warnings: Lines for the user, such as a start page that did not answer.
     """
 
@@ -165,9 +216,15 @@ class CrawlReport:
     fetched: int = 0
     known: int = 0
     refused: int = 0
+    filtered: int = 0
+    postponed: int = 0
     failed: int = 0
     pages: int = 0
     bytes_fetched: int = 0
+    bytes_received: int = 0
+    bytes_saved: int = 0
+    requests: int = 0
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
     finished: str = "done"
     reasons: Mapping[str, int] = field(default_factory=dict)

@@ -8,13 +8,15 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from crawler.errors import SourceError, UnknownSource
-from crawler.sources.base import FileSource, Source, WebSource
+from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
 from crawler.sources.folder import Folder
 from crawler.sources.website import Website
 
 ENTRY_POINT_GROUP = "dreamcrawl.sources"
 
-SOURCES: Mapping[str, type[WebSource | FileSource]] = MappingProxyType({Website.name: Website, Folder.name: Folder})
+SourceKind = type[WebSource | FileSource | ApiSource | ListSource]
+
+SOURCES: Mapping[str, SourceKind] = MappingProxyType({Website.name: Website, Folder.name: Folder})
 """The built-in sources."""
 
 
@@ -37,6 +39,6 @@ def make_source(name: str, argument: str) -> Source:
         kind = installed[name].load()
     except Exception as error:
         raise SourceError(f"the installed source {name!r} cannot be loaded: {error!r}") from error
-    if not (isinstance(kind, type) and issubclass(kind, (WebSource, FileSource))):
-        raise SourceError(f"the installed source {name!r} is not a WebSource or FileSource")
+    if not (isinstance(kind, type) and issubclass(kind, (WebSource, FileSource, ApiSource, ListSource))):
+        raise SourceError(f"the installed source {name!r} is not a WebSource, FileSource, ApiSource or ListSource")
     return kind(argument)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from crawler.errors import SourceError
+from crawler.filters import Filters
 from crawler.items import ImageItem, ParsedPage
+from crawler.urls import canonical_url, is_loopback
 
 
 class WebSource(ABC):
@@ -72,4 +76,163 @@ class FileSource(ABC):
         """Every picture, in a fixed order."""
 
 
-Source = WebSource | FileSource
+@dataclass(frozen=True)
+class Manners:
+    """How often a host may be asked, by its own published rules.
+
+    Attributes:
+        delay_seconds: Least time between two requests.
+        concurrency: Most requests at once.
+        daily: Most requests in one day (UTC); None when there is no such rule.
+    """
+
+    delay_seconds: float
+    concurrency: int = 1
+    daily: int | None = None
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """One request to an API; always a GET.
+
+    Attributes:
+        url: Address with its query, without secrets.
+        keyword: The keyword that it searches for; empty when everything is taken.
+        state: What `parse` must know beyond the answer, such as the page number; JSON values.
+        secret: Header or query parameter -> name in `CrawlRequest.credentials`; put in just before sending, so that no
+            log, record or message holds a key. A name that begins with `?` is a query parameter.
+        body_limit: Longer answers are refused, in bytes.
+    """
+
+    url: str
+    keyword: str = ""
+    state: Mapping[str, object] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict)
+    body_limit: int = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class ApiAnswer:
+    """What one answer gives.
+
+    Attributes:
+        items: Pictures, best first.
+        requests: What to ask next, in order.
+        notes: Lines for the user, such as a warning that the API itself sent.
+    """
+
+    items: tuple[ImageItem, ...] = ()
+    requests: tuple[ApiRequest, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class ApiProblem(Exception):
+    """The API answered, and says that it cannot serve this request; the text is fit for a user.
+
+    Attributes:
+        retry_after_seconds: When it wants to be asked again; None when it does not tell.
+        is_final: Whether nothing more can be had from this source in this crawl, such as for a key that it refuses.
+    """
+
+    def __init__(self, text: str, *, retry_after_seconds: float | None = None, is_final: bool = False) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_final = is_final
+
+
+class ApiSource(ABC):
+    """A source that searches by itself. It requests nothing: `begin` and `parse` say what to ask, and read the answers.
+
+    robots.txt is not asked about the API's own addresses, which are made for programs; it is about every picture.
+
+    Attributes:
+        title: Name for people.
+        homepage: Address for people.
+        terms: Where the rules of its use stand.
+        manners: Of the API's own host.
+        media_manners: Host -> manners, for hosts that its pictures lie on and that have rules of their own.
+        credential: Name in `CrawlRequest.credentials` of the key that it takes; None when it takes none.
+        credential_required: Whether it answers nobody without.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    homepage: ClassVar[str]
+    terms: ClassVar[str]
+    manners: ClassVar[Manners]
+    media_manners: ClassVar[Mapping[str, Manners]] = {}
+    credential: ClassVar[str | None] = None
+    credential_required: ClassVar[bool] = False
+    default_base: ClassVar[str]
+
+    def __init__(self, argument: str) -> None:
+        """Keep the argument: the address of a server with the same API, or nothing for the usual one.
+
+        Raises:
+            SourceError: It is no web address.
+        """
+        self.argument = argument.strip()
+        self.base = api_base(self.name, self.argument or self.default_base)
+
+    @abstractmethod
+    def begin(self, keywords: Sequence[str], filters: Filters, *, has_credential: bool) -> Sequence[ApiRequest]:
+        """The first requests, one or more for each keyword. A query that the API caps is split, so as to get beyond.
+
+        Args:
+            keywords: At least one.
+            filters: As many as the API can apply become part of the query; the others are applied to its answers.
+            has_credential: Whether the operator gave a key.
+
+        Raises:
+            SourceError: The API cannot search for this.
+        """
+
+    @abstractmethod
+    def parse(self, request: ApiRequest, answer: bytes, *, status: int = 200) -> ApiAnswer:
+        """Pictures, and what to ask next. Pure.
+
+        Raises:
+            ApiProblem: The API reports an error.
+            ValueError: The answer is not what it should be.
+        """
+
+
+class ListSource(ABC):
+    """A source that is a list of addresses on the user's machine; the pictures are requested over the network."""
+
+    name: ClassVar[str]
+
+    def __init__(self, argument: str) -> None:
+        """Keep the argument.
+
+        Raises:
+            SourceError: It means nothing to this source, or the list cannot be read.
+        """
+        self.argument = argument
+
+    @abstractmethod
+    def items(self) -> Iterator[ImageItem]:
+        """Every picture, in a fixed order, read as it goes: a list may have millions of lines.
+
+        Raises:
+            SourceError: The list cannot be read on.
+        """
+
+
+Source = WebSource | FileSource | ApiSource | ListSource
+
+
+def api_base(name: str, text: str) -> str:
+    """The canonical address of an API's server, without a slash at its end.
+
+    Raises:
+        SourceError: Not a web address, or one with a user name or password.
+    """
+    if "://" not in text:
+        text = f"{'http' if is_loopback(text.partition('/')[0].partition(':')[0]) else 'https'}://{text}"
+    try:
+        if urlsplit(text).username is not None:
+            raise SourceError(f"{name}={text}: an address with a user name or password is not used")
+        return canonical_url(text).rstrip("/")
+    except ValueError as error:
+        raise SourceError(f"{name}={text} is not a web address; leave it away for the usual server") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crawler.candidates import Candidate
 from crawler.finds import Find, RecordMaker, Trouble
+from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
 from crawler.known import KnownEntry, counts_as_collected, needs_request
 from crawler.session import Session
@@ -30,10 +31,8 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
             continue
         session.visiting(str(picture.path.parent))
         candidate = Candidate(picture.item, matches)
-        entry = session.ledger.known([picture.item.image_url]).get(picture.item.image_url)
-        find = await asyncio.to_thread(
-            _find, candidate, picture.path, entry=entry, most=request.max_image_bytes, records=records
-        )
+        entry = session.ledger.find(picture.item, source=source.name)
+        find = await asyncio.to_thread(_find, candidate, picture.path, entry=entry, request=request, records=records)
         if find.record.outcome is Outcome.KNOWN and entry is not None:
             counted += counts_as_collected(entry, request)
         counted += find.record.outcome is Outcome.FETCHED
@@ -43,13 +42,15 @@ async def find_files(source: FileSource, session: Session, records: RecordMaker)
             return
 
 
-def _find(candidate: Candidate, path: Path, *, entry: KnownEntry | None, most: int, records: RecordMaker) -> Find:
-    url = candidate.item.image_url
+def _find(
+    candidate: Candidate, path: Path, *, entry: KnownEntry | None, request: CrawlRequest, records: RecordMaker
+) -> Find:
+    url, most = candidate.item.image_url, request.max_image_bytes
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             tag = f"{state.st_size}-{state.st_mtime_ns}"
-            if entry is not None and entry.etag == tag and not needs_request(entry):
+            if entry is not None and entry.etag == tag and not needs_request(entry, request):
                 return records.known(candidate, entry.sha256)
             data = file.read(most + 1)
     except OSError as error:

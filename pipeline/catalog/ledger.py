@@ -6,11 +6,11 @@ catalog is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.errors import NotFound, Reason
 
@@ -28,12 +28,13 @@ class LedgerEntry:
     """What came of an address.
 
     Attributes:
-        state: kept, rejected, refused or failed.
+        state: kept, withdrawn, rejected, refused, filtered, queued or failed.
         reason: Why it was not kept, or None.
         item_id: The item its bytes belong to, for kept.
         sha256: Digest of the bytes last fetched, or None.
         etag: As the server sent it; for a file of the user's, its size and modification time.
         attempts: How often it was tried.
+        width: In pixels, as far as it was seen; likewise `height` and `media_type`.
     """
 
     image_url: str
@@ -44,6 +45,9 @@ class LedgerEntry:
     etag: str | None
     last_modified: str | None
     attempts: int
+    width: int | None = None
+    height: int | None = None
+    media_type: str | None = None
 
     @property
     def fetch_again(self) -> bool:
@@ -54,6 +58,22 @@ class LedgerEntry:
             and self.reason.is_transient
             and self.attempts < MAX_ATTEMPTS
         )
+
+
+class Candidate(Protocol):
+    """As much of a candidate picture as the ledger looks at."""
+
+    @property
+    def image_url(self) -> str:
+        """Canonical address."""
+
+    @property
+    def source_id(self) -> str | None:
+        """Its source's own name for it."""
+
+    @property
+    def source_hash(self) -> str | None:
+        """Digest of its bytes as its source announces it."""
 
 
 class Ledger:
@@ -93,6 +113,15 @@ class Ledger:
         with self._catalog.read() as uow:
             return uow.ledger.known(image_urls)
 
+    def find(self, item: Candidate, *, source: str) -> LedgerEntry | None:
+        """What came of a picture before: by its address, else by its source's name for it, else by its digest."""
+        if self._catalog is None:
+            return None
+        with self._catalog.read() as uow:
+            return uow.ledger.find(
+                item.image_url, source=source, source_id=item.source_id, source_hash=item.source_hash
+            )
+
 
 def find_entries(connection: Connection, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
     """The entries of these addresses, read on an open connection."""
@@ -106,14 +135,22 @@ def find_entries(connection: Connection, image_urls: Iterable[str]) -> dict[str,
     entries: dict[str, LedgerEntry] = {}
     for batch in chunks(dict.fromkeys(image_urls)):
         for row in connection.execute(select(table).where(table.c.image_url.in_(batch))).mappings():
-            entries[row["image_url"]] = LedgerEntry(
-                image_url=row["image_url"],
-                state=row["state"],
-                reason=None if row["reason"] is None else Reason(row["reason"]),
-                item_id=row["item_id"],
-                sha256=row["sha256"],
-                etag=row["etag"],
-                last_modified=row["last_modified"],
-                attempts=row["attempts"],
-            )
+            entries[row["image_url"]] = entry_of(row)
     return entries
+
+
+def entry_of(row: Mapping[Any, Any]) -> LedgerEntry:
+    """The entry of a row of the ledger's table."""
+    return LedgerEntry(
+        image_url=row["image_url"],
+        state=row["state"],
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        item_id=row["item_id"],
+        sha256=row["sha256"],
+        etag=row["etag"],
+        last_modified=row["last_modified"],
+        attempts=row["attempts"],
+        width=row["width"],
+        height=row["height"],
+        media_type=row["media_type"],
+    )

@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a catalog that has it needs no look at the migrations."""
 
 _LOCK_TIMEOUT_SECONDS = 60.0

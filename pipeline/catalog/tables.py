@@ -123,6 +123,9 @@ class ItemRow(Base):
     near_duplicate_distance: Mapped[int | None]  # differing bits of 256
     created_at: Mapped[datetime] = mapped_column(index=True)
     first_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    # Since when an address that it came from asks not to use it, and in which words; nothing shows or uses it then.
+    withdrawn_at: Mapped[datetime | None] = mapped_column(index=True)
+    withdrawn_reason: Mapped[str | None]
 
     sightings: Mapped[list[SightingRow]] = relationship(back_populates="item", order_by="SightingRow.id")
     derivations: Mapped[list[DerivationRow]] = relationship(back_populates="item", order_by="DerivationRow.id")
@@ -164,6 +167,11 @@ class SightingRow(Base):
     license_declared_by: Mapped[str | None] = mapped_column(String(32))
     license_text: Mapped[str | None]
     http: Mapped[dict[str, Any]]  # HttpFacts, or {}
+    source_id: Mapped[str | None]
+    made_at: Mapped[str | None] = mapped_column(String(32))  # made or published, ISO 8601 as far as known
+    attribution: Mapped[str | None]
+    rendition: Mapped[str | None] = mapped_column(String(32))
+    consent: Mapped[dict[str, Any] | None]  # Consent, when last looked at
     fetched_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
 
@@ -198,7 +206,8 @@ class FetchRow(Base):
     __tablename__ = "fetch"
 
     image_url: Mapped[str] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(String(16))  # kept, rejected, refused, failed
+    # kept, withdrawn, rejected, refused, filtered, queued, failed
+    state: Mapped[str] = mapped_column(String(16), index=True)
     reason: Mapped[str | None] = mapped_column(String(32))
     detail: Mapped[str | None]
     item_id: Mapped[int | None] = mapped_column(ForeignKey("item.id"), index=True)
@@ -209,6 +218,47 @@ class FetchRow(Base):
     attempts: Mapped[int]
     first_tried_at: Mapped[datetime]
     last_tried_at: Mapped[datetime]
+    # What the source calls the picture, and the digest that it announces: known under another address, too.
+    source: Mapped[str | None] = mapped_column(String(32))
+    source_id: Mapped[str | None]
+    source_hash: Mapped[str | None] = mapped_column(String(140), index=True)
+    # As far as they were seen, so that a filter needs no second request.
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    media_type: Mapped[str | None] = mapped_column(String(64))
+    consent: Mapped[dict[str, Any] | None]  # Consent, when last looked at
+    record: Mapped[dict[str, Any] | None]  # CrawlRecord, while there is no item: all that another try needs
+
+    __table_args__ = (Index("ix_fetch_source_id", "source", "source_id"),)
+
+
+class HostRow(Base):
+    """How a host wants to be asked, shared by all crawls and kept between them."""
+
+    __tablename__ = "host"
+
+    name: Mapped[str] = mapped_column(primary_key=True)  # lower case, with the port where it is not the scheme's own
+    next_at: Mapped[datetime | None]  # the first moment that no request has taken yet
+    cooldown_until: Mapped[datetime | None]  # Retry-After, or our own guess after a 429
+    cooldown_reason: Mapped[str | None]
+    cooldowns: Mapped[int] = mapped_column(default=0)  # in a row, for guesses that grow
+    delay_seconds: Mapped[float | None]  # Crawl-delay, as last read
+    quota_day: Mapped[str | None] = mapped_column(String(10))  # UTC day that `quota_used` counts, ISO 8601
+    quota_used: Mapped[int] = mapped_column(default=0)
+    quota_limit: Mapped[int | None]
+    requests: Mapped[int] = mapped_column(default=0)
+    updated_at: Mapped[datetime]
+
+
+class HostLeaseRow(Base):
+    """That a crawl has a request under way at a host; one whose moment has passed counts no more."""
+
+    __tablename__ = "host_lease"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    host: Mapped[str] = mapped_column(index=True)
+    process: Mapped[str]
+    expires_at: Mapped[datetime]
 
 
 class RejectionRow(Base):

@@ -57,6 +57,8 @@ class Item:
         near_duplicate_of_id: The representative that it resembles; None for a representative.
         near_duplicate_distance: Differing bits of 256 from it.
         first_run_id: The run that brought it.
+        withdrawn_at: Since when an address that it came from asks not to use it; None while it may be used.
+        withdrawn_reason: In which words.
     """
 
     id: int
@@ -74,6 +76,8 @@ class Item:
     near_duplicate_distance: int | None
     created_at: datetime
     first_run_id: int | None
+    withdrawn_at: datetime | None = None
+    withdrawn_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class NewSighting:
         run_id: The run that met it first.
         relation: first, same_bytes or same_pixels.
         http: HttpFacts as JSON values, or empty.
+        made_at: When it was made or published, ISO 8601 as far as known.
+        consent: `pipeline.records.Consent` as JSON values, or None.
     """
 
     item_id: int
@@ -126,9 +132,14 @@ class NewSighting:
     http: Mapping[str, Any]
     fetched_at: datetime
     last_seen_at: datetime
+    source_id: str | None = None
+    made_at: str | None = None
+    attribution: str | None = None
+    rendition: str | None = None
+    consent: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sighting(NewSighting):
     """That an item was met at an address, on a page."""
 

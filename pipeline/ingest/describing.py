@@ -52,7 +52,20 @@ def sighting_of(
         http=_http(record),
         fetched_at=seen_at,
         last_seen_at=seen_at,
+        source_id=clean(record.source_id, MAX_TITLE),
+        made_at=clean(record.created, _MAX_SOURCE),
+        attribution=clean(record.attribution, MAX_TEXT),
+        rendition=clean(record.rendition, _MAX_SOURCE),
+        consent=consent_of(record),
     )
+
+
+def consent_of(record: CrawlRecord) -> dict[str, Any] | None:
+    """What the site says about its use, as a JSON column; None for the user's own files."""
+    if record.consent is None:
+        return None
+    consent = dataclasses.asdict(record.consent)
+    return {**consent, "value": clean(record.consent.value, 200) or "", "where": clean(record.consent.where) or ""}
 
 
 def license_of(record: CrawlRecord, embedded: Mapping[str, str]) -> DeclaredLicense | None:
@@ -97,3 +110,14 @@ def _http(record: CrawlRecord) -> dict[str, Any]:
     values = dataclasses.asdict(record.http)
     values["redirects"] = [clean(address) or "" for address in record.http.redirects]
     return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def fit_for_json(value: Any) -> Any:
+    """JSON values whose texts every database takes."""
+    if isinstance(value, str):
+        return clean(value) or ""
+    if isinstance(value, dict):
+        return {key: fit_for_json(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [fit_for_json(part) for part in value]
+    return value

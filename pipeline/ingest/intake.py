@@ -11,7 +11,16 @@ from pipeline.catalog.values import IngestProgress, Item, NewItem
 from pipeline.errors import ImageRejected, Reason
 from pipeline.fingerprints import PERCEPTUAL_ALGORITHM, sha256
 from pipeline.images import ImageLimits, embedded_facts
-from pipeline.ingest.describing import MAX_DETAIL, MAX_TITLE, clean, license_of, moment, sighting_of
+from pipeline.ingest.describing import (
+    MAX_DETAIL,
+    MAX_TITLE,
+    clean,
+    consent_of,
+    fit_for_json,
+    license_of,
+    moment,
+    sighting_of,
+)
 from pipeline.ingest.duplicates import NearDuplicates
 from pipeline.ingest.validation import Examined, examine
 from pipeline.records import CrawlRecord, Outcome
@@ -24,6 +33,9 @@ KNOWN = "known"
 REJECTED = "rejected"
 REFUSED = "refused"
 FAILED = "failed"
+FILTERED = "filtered"
+POSTPONED = "postponed"
+_OUTCOMES = {Outcome.REFUSED: REFUSED, Outcome.FILTERED: FILTERED, Outcome.POSTPONED: POSTPONED}
 
 
 @dataclass(frozen=True)
@@ -240,10 +252,11 @@ def _take_known(uow: UnitOfWork, record: CrawlRecord) -> Taken:
 
 
 def _take_failure(uow: UnitOfWork, record: CrawlRecord) -> Taken:
-    outcome = REFUSED if record.outcome is Outcome.REFUSED else FAILED
+    outcome = _OUTCOMES.get(record.outcome, FAILED)
     reason = record.reason or Reason.CONNECTION
     detail = clean(record.detail, MAX_DETAIL) or ""
-    _record_fetch(uow, record, state=outcome, reason=reason, detail=detail)
+    state = "queued" if record.outcome is Outcome.POSTPONED else outcome
+    _record_fetch(uow, record, state=state, reason=reason, detail=detail)
     return Taken(outcome, None, reason, detail)
 
 
@@ -268,4 +281,14 @@ def _record_fetch(
         http_status=http.status if http else None,
         etag=clean(http.etag) if http else None,
         last_modified=clean(http.last_modified) if http else None,
+        seen={
+            "source": clean(record.source, 32),
+            "source_id": clean(record.source_id, MAX_TITLE),
+            "source_hash": clean(record.source_hash, 140),
+            "width": record.width,
+            "height": record.height,
+            "media_type": clean(record.media_type, 64),
+            "consent": consent_of(record),
+            "record": None if item_id is not None else fit_for_json(record.to_json()),
+        },
     )

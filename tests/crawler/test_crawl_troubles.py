@@ -133,7 +133,9 @@ def test_what_gives_no_usable_answer_has_failed(
 
 @pytest.mark.parametrize("path", ["/closed/a.jpg", "/to-closed.jpg", "/noai.jpg", "/reserved.jpg", "/mine.jpg"])
 def test_what_the_site_closes_is_refused(troubles: Troubles, path: str) -> None:
-    assert (troubles.of(path).outcome, troubles.of(path).reason) == (Outcome.REFUSED, Reason.ROBOTS)
+    by_robots_txt = path in {"/closed/a.jpg", "/to-closed.jpg"}
+    reason = Reason.ROBOTS if by_robots_txt else Reason.OPT_OUT
+    assert (troubles.of(path).outcome, troubles.of(path).reason) == (Outcome.REFUSED, reason)
 
 
 @pytest.mark.parametrize("path", ["/to-other-port.jpg", "/to-file.jpg", *INNER])

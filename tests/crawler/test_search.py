@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.finds import Find
+from crawler.finds import Find, RecordMaker
 from crawler.frontier import Frontier, Visit
 from crawler.known import EmptyLedger
-from crawler.search import FetchImage, Page, ReadPage, Search, Step
+from crawler.picture_queue import FetchImage
+from crawler.search import Page, ReadPage, Search, Step
 from crawler.sources.website import Website
 from tests.support.crawls import request_for
 
 SITE = "http://example.org"
+RECORDS = RecordMaker("website", SITE)
 
 
 @dataclass
@@ -66,7 +68,7 @@ def crawl(shape_seed: int, order_seed: int, *, limit: int, max_pages: int) -> tu
         "website", SITE, "windmill", limit=limit, max_pages=max_pages, max_depth=99, concurrency_per_host=3
     )
     notes, got = Notes(), []
-    search = Search(Website(SITE), request, ledger=EmptyLedger(), notes=notes)
+    search = Search(Website(SITE), request, records=RECORDS, ledger=EmptyLedger(), notes=notes)
     under_way: list[Step] = search.begin()
     while not search.is_full:
         under_way = [step for step in under_way if not isinstance(step, Find)]
@@ -88,7 +90,7 @@ def crawl(shape_seed: int, order_seed: int, *, limit: int, max_pages: int) -> tu
             url = step.candidate.item.image_url
             if url not in bad:
                 got.append(url)
-            under_way += search.image_settled(step.candidate, None if url in bad else "digest")
+            under_way += search.image_settled(step.candidate, None if url in bad else "digest", counts=url not in bad)
     return sorted(got), notes.pages, notes.warnings
 
 
@@ -140,7 +142,9 @@ def test_with_room_enough_everything_that_matches_is_found_and_no_more_pages_tha
 
 
 def test_a_page_that_takes_too_long_is_passed_and_read_when_it_comes() -> None:
-    search = Search(Website(SITE), request_for("website", SITE, "windmill"), ledger=EmptyLedger(), notes=Notes())
+    search = Search(
+        Website(SITE), request_for("website", SITE, "windmill"), records=RECORDS, ledger=EmptyLedger(), notes=Notes()
+    )
     search.begin()
     steps = search.page_came(f"{SITE}/", Page(f"{SITE}/", '<a href="/slow">windmill</a><a href="/fast">x</a>'))
     assert [step.url for step in steps if isinstance(step, ReadPage)] == [f"{SITE}/slow", f"{SITE}/fast"]
@@ -163,7 +167,9 @@ def test_a_page_that_breaks_the_parser_is_only_one_page() -> None:
             return super().parse(url, html)
 
     notes = Notes()
-    search = Search(Fragile(SITE), request_for("website", SITE, "windmill"), ledger=EmptyLedger(), notes=notes)
+    search = Search(
+        Fragile(SITE), request_for("website", SITE, "windmill"), records=RECORDS, ledger=EmptyLedger(), notes=notes
+    )
     search.begin()
     search.page_came(f"{SITE}/", Page(f"{SITE}/", '<a href="/bad">x</a><a href="/good">x</a>'))
     search.page_came(f"{SITE}/bad", Page(f"{SITE}/bad", "boom"))
@@ -175,7 +181,9 @@ def test_a_page_that_breaks_the_parser_is_only_one_page() -> None:
 
 def test_two_addresses_of_one_page_are_read_once() -> None:
     notes = Notes()
-    search = Search(Website(SITE), request_for("website", SITE, "windmill"), ledger=EmptyLedger(), notes=notes)
+    search = Search(
+        Website(SITE), request_for("website", SITE, "windmill"), records=RECORDS, ledger=EmptyLedger(), notes=notes
+    )
     search.begin()
     search.page_came(f"{SITE}/", Page(f"{SITE}/", '<a href="/a">x</a><a href="/b">x</a>'))
 

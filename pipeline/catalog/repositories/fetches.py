@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import case, select
 
-from pipeline.catalog.ledger import LedgerEntry, find_entries
+from pipeline.catalog.ledger import LedgerEntry, entry_of, find_entries
 from pipeline.catalog.repositories.base import Repository, now
 from pipeline.catalog.tables import FetchRow
 from pipeline.catalog.upserts import insert_or_update, table_of
 
 _FETCH = table_of(FetchRow)
-KEPT, REJECTED, REFUSED, FAILED = "kept", "rejected", "refused", "failed"
+KEPT, WITHDRAWN, REJECTED, REFUSED, FAILED = "kept", "withdrawn", "rejected", "refused", "failed"
+FILTERED, QUEUED = "filtered", "queued"
 
 
 class Fetches(Repository):
@@ -21,6 +23,25 @@ class Fetches(Repository):
     def known(self, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
         """Those of these addresses that were tried before."""
         return find_entries(self._session.connection(), image_urls)
+
+    def find(
+        self, image_url: str, *, source: str, source_id: str | None = None, source_hash: str | None = None
+    ) -> LedgerEntry | None:
+        """What came of a picture before: by its address, else by its source's name for it, else by its digest.
+
+        Under another address only a picture that is here, or was rejected for what it held, is the same one.
+        """
+        settled = _FETCH.c.state.in_((KEPT, WITHDRAWN, REJECTED))
+        ways = [_FETCH.c.image_url == image_url]
+        if source_id is not None:
+            ways.append((_FETCH.c.source == source) & (_FETCH.c.source_id == source_id) & settled)
+        if source_hash is not None:
+            ways.append((_FETCH.c.source_hash == source_hash) & settled)
+        for way in ways:
+            row = self._session.execute(select(_FETCH).where(way).limit(1)).mappings().first()
+            if row is not None:
+                return entry_of(row)
+        return None
 
     def detail(self, image_url: str) -> str | None:
         """One line about what came of an address, or None."""
@@ -38,13 +59,18 @@ class Fetches(Repository):
         http_status: int | None = None,
         etag: str | None = None,
         last_modified: str | None = None,
+        seen: Mapping[str, Any] | None = None,
     ) -> None:
         """Record one try of an address.
 
-        state: kept, rejected, refused or failed. A try that is refused or fails does not unmake what an earlier one
-            brought: the address stays kept, or rejected for what it held.
+        state: One of the above. A try that is refused, filtered, queued or fails does not unmake what an earlier one
+            brought: the address stays kept, or rejected for what it held. One that is queued is no attempt.
+        seen: Further columns - source, source_id, source_hash, width, height, media_type, consent, record - of which
+            those that are None leave what is there.
         """
         moment = now()
+        facts = {name: value for name, value in (seen or {}).items() if value is not None}
+        attempts = 0 if state == QUEUED else 1
         outcome = {
             "state": state,
             "reason": reason,
@@ -55,16 +81,23 @@ class Fetches(Repository):
             "etag": etag,
             "last_modified": last_modified,
         }
-        stays = _FETCH.c.state.in_((KEPT, REJECTED))
+        stays = _FETCH.c.state.in_((KEPT, WITHDRAWN, REJECTED))
         changes = (
             {name: case((stays, _FETCH.c[name]), else_=value) for name, value in outcome.items()}
-            if state in (REFUSED, FAILED)
-            else outcome
+            if state in (REFUSED, FILTERED, QUEUED, FAILED)
+            else {**outcome, "record": None}
         )
         insert_or_update(
             self._session,
             FetchRow,
-            {"image_url": image_url, **outcome, "attempts": 1, "first_tried_at": moment, "last_tried_at": moment},
+            {
+                "image_url": image_url,
+                **outcome,
+                **facts,
+                "attempts": attempts,
+                "first_tried_at": moment,
+                "last_tried_at": moment,
+            },
             unique=("image_url",),
-            update={**changes, "attempts": _FETCH.c.attempts + 1, "last_tried_at": moment},
+            update={**changes, **facts, "attempts": _FETCH.c.attempts + attempts, "last_tried_at": moment},
         )
