@@ -1,0 +1,101 @@
+"""Reading what APIs answer: JSON of any shape to plain values, without trusting any of it. No I/O."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crawler.sources.markup import clean
+from crawler.urls import canonical_url
+from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
+from pipeline.records import DeclaredLicense
+
+MAX_TEXT = 4000
+_TAG = re.compile(r"<[^<>]{0,4000}>")
+
+
+def json_object(answer: bytes) -> dict[str, Any]:
+    """The JSON object that an answer is.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {answer[:60]!r}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON list; nothing for anything else."""
+    return (part for part in value if isinstance(part, dict)) if isinstance(value, list) else iter(())
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """Plain text of a string, number, or the first of a list of them; None for anything else and for empty text."""
+    if isinstance(value, list):
+        return next((found for part in value if (found := text(part))), None)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    return clean(str(value)[:MAX_TEXT]) or None
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Plain texts of a list, or of one value."""
+    parts = value if isinstance(value, list) else [value]
+    return tuple(found for part in parts if (found := text(part)))
+
+
+def plain(value: Any) -> str | None:
+    """Text of a string that holds HTML: without tags, entities resolved."""
+    if not isinstance(value, str):
+        return None
+    return text(html.unescape(_TAG.sub(" ", value[:MAX_TEXT])))
+
+
+def whole(value: Any) -> int | None:
+    """A positive whole number, also when written as a string; None for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 16:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def address(value: Any) -> str | None:
+    """The canonical form of a web address; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return canonical_url(value)
+    except ValueError:
+        return None
+
+
+def declared_license(source: str, *, url: Any = None, name: Any = None) -> DeclaredLicense | None:
+    """The licence that an API declares by address, name or both; `unknown` for one that cannot be read.
+
+    Args:
+        source: Who declares it, such as `openverse`.
+        url: Address of the deed, when there is one.
+        name: Its name, such as `CC BY-SA 4.0`.
+    """
+    link, words = text(url), text(name)
+    if link is None and words is None:
+        return None
+    found = (license_from_url(link) if link else None) or (license_from_text(words) if words else None)
+    return DeclaredLicense(
+        id=found.id if found else UNKNOWN,
+        url=found.url if found else address(link),
+        declared_by=source,
+        text=(words or link or "")[:500],
+    )
