@@ -28,7 +28,7 @@ def json_object(answer: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {answer[:60]!r}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"a JSON {type(value).__name__}, not an object")
+        raise ValueError(f"a JSON {type(value).__name__}, not an object")  # noqa: TRY004  # what a bad answer is to the callers
     return value
 
 
