@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import multiprocessing
 import os
 import signal
@@ -142,7 +141,7 @@ def test_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
         writer.add(fetched("b"), b"same")
         writer.seal(CrawlReport("x"))
 
-    assert len(list((tmp_path / "c1" / "blobs").iterdir())) == 1
+    assert (tmp_path / "c1" / "blobs.bin").read_bytes() == b"same"
     assert read_inbox(tmp_path / "c1").record_count == 2
 
 
@@ -162,7 +161,8 @@ def test_recovery_drops_a_torn_last_line_and_temporary_files(tmp_path: Path, tor
     path = abandoned(tmp_path, "one", "two")
     with (path / "records.jsonl").open("ab") as file:
         file.write(torn)
-    (path / "blobs" / ".part-abc").write_bytes(b"half a blob")
+    with (path / "blobs.bin").open("ab") as file:
+        file.write(b"half a blob")
     (path / ".part-seal").write_bytes(b"half a seal")
 
     report = recover(path)
@@ -176,15 +176,15 @@ def test_recovery_drops_a_torn_last_line_and_temporary_files(tmp_path: Path, tor
     assert report.warnings == ()
     assert inbox.report == report
     assert sorted(entry.name for entry in path.iterdir() if entry.name.startswith(".part")) == []
-    assert len(list((path / "blobs").iterdir())) == 2
+    assert [inbox.open_blob(str(record.sha256)) for record in inbox.records()] == [b"one", b"two"]
 
 
 def test_recovery_drops_damaged_records_and_says_so(tmp_path: Path) -> None:
     path = abandoned(tmp_path, "one", "two", "three")
     lines = (path / "records.jsonl").read_bytes().splitlines()
-    lost = json.loads(lines[2])["sha256"]
     (path / "records.jsonl").write_bytes(lines[0] + b"\n" + b"garbage\n" + lines[2] + b"\n")
-    (path / "blobs" / lost).unlink()
+    blobs = path / "blobs.bin"
+    blobs.write_bytes(blobs.read_bytes()[:-1])
 
     report = recover(path)
 
@@ -234,14 +234,12 @@ def test_a_changed_blob_is_found_out(tmp_path: Path) -> None:
     inbox = read_inbox(path)
     digest = next(inbox.records()).sha256
     assert digest is not None
-    (path / "blobs" / digest).write_bytes(b"other")
+    (path / "blobs.bin").write_bytes(b"oth")
 
     with pytest.raises(InboxUnusable, match="have the digest"):
         inbox.open_blob(digest)
-    with pytest.raises(InboxUnusable, match="missing"):
+    with pytest.raises(InboxUnusable, match="there are no bytes"):
         inbox.open_blob("0" * 64)
-    with pytest.raises(InboxUnusable, match="not a SHA-256"):
-        inbox.open_blob("../inbox.json")
 
 
 def test_records_that_do_not_match_the_seal_are_found_out(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from crawler.run import CrawlProgress, CrawlRequest, crawl
 from pipeline.inbox import SealedInbox, read_inbox
-from pipeline.records import CrawlRecord, CrawlReport
+from pipeline.records import CrawlRecord, CrawlReport, Outcome
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Crawled:
         return found
 
     def digests(self) -> set[str]:
-        """The digests of all bytes in the inbox."""
-        return {path.name for path in (self.inbox.path / "blobs").iterdir()}
+        """The digests of all bytes in the inbox, each compared with them."""
+        digests = {record.sha256 for record in self.inbox.records() if record.outcome is Outcome.FETCHED}
+        return {sha256(self.inbox.open_blob(str(digest))).hexdigest() for digest in digests}
 
 
 def request_for(source: str, argument: str, *keywords: str, **changes: Any) -> CrawlRequest:
