@@ -10,8 +10,10 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from crawler.candidates import Candidate
+from crawler.errors import SourceError
 from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
@@ -22,6 +24,8 @@ from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, L
 
 MAX_TRIES = 3
 _LISTED_AT_ONCE = 64
+# Pictures that are left out need no request, and a list may have a million of them.
+_MOST_STEPS = 512
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,13 @@ class ListedSearch:
         if self._api is not None:
             request = dataclasses.replace(request, filters=request.filters.requiring_license())
         self._queue = PictureQueue(request, records=records, ledger=ledger)
+        self._list = source if isinstance(source, ListSource) else None
         self._candidates = _candidates(source, self._queue)
         self._lines: dict[str, deque[ApiRequest]] = {}
         self._asked: dict[int, _Asked] = {}
         self._count = 0
         self._answers = 0
+        self._is_over = False
 
     @property
     def is_full(self) -> bool:
@@ -103,19 +109,46 @@ class ListedSearch:
         """A picture was fetched or is known, or (None) was not; its own find is recorded already."""
         return [*self._queue.settle(candidate, sha256, counts=counts), *self._steps()]
 
+    def waiting(self) -> int:
+        """How many pictures are in line."""
+        return self._queue.candidates.waiting
+
+    def nothing_under_way(self) -> list[ListedStep]:
+        """All steps are done: a list may go on after many pictures that needed no request."""
+        return [] if self.is_full else self._steps()
+
     def _steps(self) -> list[ListedStep]:
         steps: list[ListedStep] = []
         while not self.is_full and self._asked and (head := next(iter(self._asked.items())))[1].answer is not None:
             steps += self._read(*head)
         steps += self._queue.next()
-        while self._api is None and self._queue.wants_more and not self.is_full:
-            batch = [candidate for candidate, _ in zip(self._candidates, range(_LISTED_AT_ONCE), strict=False)]
+        while self._api is None and len(steps) < _MOST_STEPS and self._queue.wants_more and not self.is_full:
+            batch = self._batch()
             if not batch:
                 break
             steps += self._queue.offer(batch)
             steps += self._queue.next()
+        if self.is_full:
+            self._tell_remarks()
         steps += self._ask()
         return steps
+
+    def _batch(self) -> list[Candidate]:
+        """The next pictures of a list; none once it has ended, or cannot be read on, which is told."""
+        batch: list[Candidate] = []
+        try:
+            batch.extend(islice(self._candidates, _LISTED_AT_ONCE))
+        except SourceError as error:
+            self._notes.page_failed(str(error))
+        if len(batch) < _LISTED_AT_ONCE:
+            self._tell_remarks()
+        return batch
+
+    def _tell_remarks(self) -> None:
+        if self._list is not None:
+            for line in self._list.remarks():
+                self._notes.warn(line)
+        self._list = None
 
     def _read(self, number: int, asked: _Asked) -> list[ListedStep]:
         assert self._api is not None
@@ -127,7 +160,7 @@ class ListedSearch:
             answer = self._api.parse(asked.request, body, status=status)
         except ApiProblem as problem:
             if problem.is_final:
-                self._lines.clear()
+                self._is_over = True
             elif problem.retry_after_seconds is not None and asked.tries < MAX_TRIES:
                 asked.tries, asked.answer = asked.tries + 1, None
                 return [ReadApi(number, asked.request, problem.retry_after_seconds)]
@@ -159,7 +192,7 @@ class ListedSearch:
             self._lines.setdefault(request.keyword, deque()).append(request)
 
     def _ask(self) -> Iterator[ReadApi]:
-        if self._api is None or self.is_full:
+        if self._api is None or self.is_full or self._is_over:
             return
         while self._lines and len(self._asked) < self._api.manners.concurrency and self._queue.wants_more:
             # The keyword whose turn it is goes to the end of the row.

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from crawler.sources.base import ApiRequest
 
+_HIDDEN = "[key]"
+
 
 def with_secrets(request: ApiRequest, credentials: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The address and the headers of a request with its secrets; those that are not at hand are left away."""
@@ -22,3 +24,12 @@ def with_secrets(request: ApiRequest, credentials: Mapping[str, str]) -> tuple[s
         else:
             headers[place] = credentials[name]
     return urlunsplit(parts._replace(query="&".join(pairs))), headers
+
+
+def without_secrets(line: str, credentials: Mapping[str, str]) -> str:
+    """A line for people, with every key that stands in it replaced: servers and libraries tell addresses whole."""
+    for secret in credentials.values():
+        for form in (secret, quote(secret, safe="")):
+            if form:
+                line = line.replace(form, _HIDDEN)
+    return line

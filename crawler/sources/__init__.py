@@ -9,14 +9,31 @@ from types import MappingProxyType
 
 from crawler.errors import SourceError, UnknownSource
 from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
+from crawler.sources.europeana import Europeana
+from crawler.sources.flickr import Flickr
 from crawler.sources.folder import Folder
+from crawler.sources.internet_archive import InternetArchive
+from crawler.sources.met import Met
+from crawler.sources.nasa import Nasa
+from crawler.sources.openverse import Openverse
+from crawler.sources.sitemap import Sitemap
+from crawler.sources.url_list import UrlList
 from crawler.sources.website import Website
+from crawler.sources.wikimedia import Wikimedia
 
 ENTRY_POINT_GROUP = "dreamcrawl.sources"
 
 SourceKind = type[WebSource | FileSource | ApiSource | ListSource]
 
-SOURCES: Mapping[str, SourceKind] = MappingProxyType({Website.name: Website, Folder.name: Folder})
+SOURCES: Mapping[str, SourceKind] = MappingProxyType(
+    {
+        source.name: source
+        for source in (
+            *(Website, Sitemap, UrlList, Folder),
+            *(Openverse, Wikimedia, Met, Nasa, InternetArchive, Flickr, Europeana),
+        )
+    }
+)
 """The built-in sources."""
 
 

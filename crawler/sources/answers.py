@@ -14,7 +14,17 @@ from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
 from pipeline.records import DeclaredLicense
 
 MAX_TEXT = 4000
+MAX_WHOLE = 2**53 - 1
+"""The largest whole number that JSON carries safely (RFC 8259); a database takes it too."""
 _TAG = re.compile(r"<[^<>]{0,4000}>")
+_DATE = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d))?)?(?![\d-])")
+_MEDIA_TYPES: Mapping[str, str] = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+}
 
 
 def json_object(answer: bytes) -> dict[str, Any]:
@@ -68,7 +78,7 @@ def whole(value: Any) -> int | None:
     """A positive whole number, also when written as a string; None for anything else."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 16:
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_WHOLE else None
 
 
 def address(value: Any) -> str | None:
@@ -79,6 +89,25 @@ def address(value: Any) -> str | None:
         return canonical_url(value)
     except ValueError:
         return None
+
+
+def iso_date(value: Any) -> str | None:
+    """The date that a text begins with, as ISO 8601 to its own precision (`2019`, `2019-05`, `2019-05-02`), or None."""
+    match = _DATE.match(text(value) or "")
+    if match is None or match["year"] == "0000":
+        return None
+    if match["month"] is None or not 1 <= int(match["month"]) <= 12:
+        return match["year"]
+    month = f"{match['year']}-{match['month']}"
+    if match["day"] is None or not 1 <= int(match["day"]) <= 31:
+        return month
+    return f"{month}-{match['day']}"
+
+
+def media_type_by_name(name: str) -> str | None:
+    """The media type that the ending of a file's name or address stands for; None for all that cannot be kept."""
+    path = name.partition("?")[0].partition("#")[0]
+    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower())
 
 
 def declared_license(source: str, *, url: Any = None, name: Any = None) -> DeclaredLicense | None:

@@ -44,6 +44,22 @@ class WebSource(ABC):
     def moved(self, url: str) -> None:  # noqa: B027  # a source whose start page never moves has nothing to do
         """Told once, when the start page answered from another address than `start_url`."""
 
+    def second_start_url(self) -> str | None:
+        """Where to begin instead when the start page cannot be had or read; None where there is no other place."""
+        return None
+
+    def max_bytes_of(self, url: str) -> int | None:  # noqa: ARG002  # most sources have pages of one kind
+        """The most that the page at an address may have, in bytes; None for what pages usually may."""
+        return None
+
+    def text_of(self, url: str, body: bytes) -> str | None:  # noqa: ARG002  # most sources have texts only
+        """The text of an answer that this source unpacks itself; None for others, which are read as their type says.
+
+        Raises:
+            ValueError: It cannot be unpacked; the message completes a sentence that begins with its address.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class LocalPicture:
@@ -217,6 +233,10 @@ class ListSource(ABC):
         Raises:
             SourceError: The list cannot be read on.
         """
+
+    def remarks(self) -> Sequence[str]:
+        """Lines for the user about what was read so far, such as how much of it was of no use."""
+        return ()
 
 
 Source = WebSource | FileSource | ApiSource | ListSource

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from crawler.consent.meta_tags import meta_objection, words_of_directive
+from crawler.consent.objections import PRODUCT_TOKEN, Objection
 from crawler.items import ImageItem, PageLink, ParsedPage
 from crawler.sources.markup import Element, clean, parse_html, text_of, words_of
 from crawler.sources.metadata import (
@@ -34,7 +36,6 @@ _MIN_SHOWN_PIXELS = 64
 _DECORATION = re.compile(
     r"(?:^|[/_.-])(?:logo|icon|sprite|avatar|pixel|spacer|badge|favicon)s?(?:[_.\d-]|$)", re.IGNORECASE
 )
-_NO_MACHINES = ("noai", "noimageai", "noimageindex")
 
 
 def parse_page(url: str, html: str) -> ParsedPage:
@@ -81,23 +82,18 @@ class _Page:
         return tuple(text for e in self.root.iter("h1") if (text := text_of(e)))
 
     @cached_property
-    def directives(self) -> frozenset[str]:
-        """The words of `<meta name=robots>`, and `tdm-reservation` where that is set to 1."""
-        found: set[str] = set()
-        for meta in self.root.iter("meta"):
-            name, content = (meta.get("name") or "").strip().lower(), (meta.get("content") or "").lower()
-            if name == "robots":
-                found.update(content.replace(",", " ").split())
-            elif name == "tdm-reservation" and content.strip() == "1":
-                found.add("tdm-reservation")
-        return frozenset(found)
+    def meta_tags(self) -> list[tuple[str, str]]:
+        return [(meta.get("name") or "", meta.get("content") or "") for meta in self.root.iter("meta")]
 
     @cached_property
-    def refusal(self) -> str | None:
-        for word in _NO_MACHINES:
-            if word in self.directives:
-                return f"the page says meta robots: {word}"
-        return "the page says meta tdm-reservation: 1" if "tdm-reservation" in self.directives else None
+    def directives(self) -> frozenset[str]:
+        """The words of `<meta name=robots>`."""
+        robots = (content for name, content in self.meta_tags if name.strip().lower() in ("robots", PRODUCT_TOKEN))
+        return frozenset(word for content in robots for word in words_of_directive(content))
+
+    @cached_property
+    def refusal(self) -> Objection | None:
+        return meta_objection(self.meta_tags, where=self.url)
 
     @cached_property
     def json_ld(self) -> list[ImageFacts]:

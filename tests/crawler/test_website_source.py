@@ -21,6 +21,8 @@ def as_json(item: ImageItem, name: str) -> Any:
     value = getattr(item, name)
     if name == "license" and value is not None:
         return [value.id, value.url, value.declared_by]
+    if name == "refusal" and value is not None:
+        return [value.rule, value.value, value.where]
     return list(value) if isinstance(value, tuple) else value
 
 
