@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from pipeline.browse import attribution, readers
+from pipeline.browse import readers
 from pipeline.browse.state import read_id, read_view
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.gallery_values import Tile
 from pipeline.catalog.values import Derivation, Run
+from pipeline.provenance import attribution
 from pipeline.provenance.canonical import canonical_json
 
 _METHODS = ["GET", "HEAD"]

@@ -17,7 +17,7 @@ from pipeline.browse.pages import Pages
 from pipeline.browse.rendering import STATIC_FILES, Render, make_renderer, read_static
 from pipeline.browse.security import SECURITY_HEADERS, Guard
 from pipeline.catalog.engine import Catalog
-from pipeline.errors import CatalogBusy, NotFound, PipelineError, UsageError
+from pipeline.errors import CatalogBusy, NotFound, PipelineError, UsageError, Withdrawn
 from pipeline.store import Store
 
 _logger = logging.getLogger(__name__)
@@ -98,6 +98,8 @@ def _add_error_pages(app: FastAPI, render: Render) -> None:
 
 
 def _status_of(error: PipelineError) -> HTTPStatus:
+    if isinstance(error, Withdrawn):
+        return HTTPStatus.GONE
     if isinstance(error, NotFound):
         return HTTPStatus.NOT_FOUND
     if isinstance(error, UsageError):

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pipeline.catalog import queries
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.gallery_values import KnownBlob
-from pipeline.errors import NotFound, UsageError
+from pipeline.errors import NotFound, UsageError, Withdrawn
 from pipeline.images import thumbnail
 from pipeline.store import Store
 from pipeline.whole_files import write_whole
@@ -92,11 +92,14 @@ def known(catalog: Catalog, sha256: str, *, original: bool, dream: bool) -> Know
 
     Raises:
         NotFound: The catalog knows no such picture, or it is of a kind that is not shown.
+        Withdrawn: Its site asks not to use it.
     """
     if _SHA256.fullmatch(sha256):
         with catalog.read() as uow:
             found = queries.original_blob(uow.session, sha256) if original else None
             found = found or (queries.dream_blob(uow.session, sha256) if dream else None)
+        if found is not None and found.withdrawn is not None:
+            raise Withdrawn(f"the picture was withdrawn: {found.withdrawn}")
         if found is not None and found.media_type in _EXTENSIONS:
             return found
     raise NotFound("the catalog knows no picture with that digest")

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from pipeline.browse import attribution, readers, views
+from pipeline.browse import readers, views
 from pipeline.browse.rendering import Render
 from pipeline.browse.state import View, read_id, read_view
 from pipeline.catalog.engine import Catalog
+from pipeline.provenance import attribution
 
 _METHODS = ["GET", "HEAD"]
 # The large picture of an item's page, in CSS pixels.

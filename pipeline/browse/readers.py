@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pipeline.browse.state import View
 from pipeline.catalog import queries
 from pipeline.catalog.engine import Catalog
+from pipeline.catalog.facets import facets
 from pipeline.catalog.gallery_values import Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
 from pipeline.catalog.values import Blob, Derivation, Item, ItemKeyword, Rejection, Run, Sighting
-from pipeline.errors import NotFound
+from pipeline.errors import NotFound, Withdrawn
 
 RUNS_PER_PAGE = 30
 REJECTIONS_PER_PAGE = 50
@@ -74,11 +75,10 @@ class RunRead:
 def read_gallery(catalog: Catalog, view: View) -> GalleryRead:
     """The page that a view asks for."""
     with catalog.read() as uow:
-        wanted = queries.resolved(uow.session, view.wanted)
         page = queries.gallery_page(
-            uow.session, wanted, sort=view.sort, limit=view.per_page, after=view.after, before=view.before
+            uow.session, view.wanted, sort=view.sort, limit=view.per_page, after=view.after, before=view.before
         )
-        return GalleryRead(page, queries.facets(uow.session, wanted))
+        return GalleryRead(page, facets(uow.session, view.wanted))
 
 
 def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | None = None) -> ItemRead:
@@ -86,11 +86,13 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
 
     Raises:
         NotFound: There is no such item, or it has no such dream.
+        Withdrawn: Its site asks not to use it.
     """
     with catalog.read() as uow:
         item = uow.items.get(item_id)
         if item is None:
             raise NotFound(f"there is no picture i{item_id}")
+        _check_usable(item)
         dreams = tuple(reversed(uow.derivations.of_item(item_id)))
         # A gallery of one preset shows that preset's dreams, and so does the page behind each of its pictures.
         preset = view.wanted.preset
@@ -101,8 +103,7 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
             if shown is None:
                 raise NotFound(f"the picture i{item_id} has no dream d{dream_id}")
         sightings = uow.sightings.of_item(item_id)
-        wanted = queries.resolved(uow.session, view.wanted)
-        previous, following = queries.neighbours(uow.session, wanted, item_id, sort=view.sort)
+        previous, following = queries.neighbours(uow.session, view.wanted, item_id, sort=view.sort)
         return ItemRead(
             item=item,
             blob=uow.blobs.get(item.blob_sha256),
@@ -122,12 +123,23 @@ def read_dream(catalog: Catalog, dream_id: int) -> Derivation:
 
     Raises:
         NotFound: There is no such dream.
+        Withdrawn: The site of its picture asks not to use that.
     """
     with catalog.read() as uow:
         dream = uow.derivations.get(dream_id)
+        item = uow.items.get(dream.item_id) if dream is not None else None
     if dream is None:
         raise NotFound(f"there is no dream d{dream_id}")
+    if item is not None:
+        _check_usable(item)
     return dream
+
+
+def _check_usable(item: Item) -> None:
+    if item.withdrawn_at is not None:
+        raise Withdrawn(
+            f"the picture i{item.id} was withdrawn on {item.withdrawn_at:%Y-%m-%d}: {item.withdrawn_reason}"
+        )
 
 
 def read_runs(catalog: Catalog, *, before: int | None = None) -> RunsRead:

@@ -231,7 +231,7 @@ _FUNNEL = (
     ("verified", "Verified", "dream", 0, "every digest holds"),
 )
 _REASONS = {
-    **dict.fromkeys(("robots", "address_forbidden"), "refused"),
+    **dict.fromkeys(("robots", "opt_out", "address_forbidden"), "refused"),
     **dict.fromkeys(
         ("http_4xx", "http_5xx", "dns", "tls", "timeout", "connection", "too_many_redirects", "unreadable"), "failed"
     ),
@@ -251,6 +251,7 @@ _REASONS = {
 }
 _REASON_WORDS = {
     "robots": "closed by robots.txt",
+    "opt_out": "asked not to be used",
     "address_forbidden": "address not crawled",
     "http_4xx": "not there (HTTP 4xx)",
     "http_5xx": "server error (HTTP 5xx)",
