@@ -1,4 +1,4 @@
-"""How often, and how many at once, one host is asked: delay, concurrency, Crawl-delay and Retry-After in one place.
+"""The gate of one host: who may ask it now, who waits, and what it has said so far.
 
 Scrapy has a delay and a concurrency per host too, but requests wait for them in a queue that nothing can stop when the
 host asks for a pause. So Scrapy's are left open, and every request, redirects and robots.txt included, passes here.
@@ -7,162 +7,214 @@ host asks for a pause. So Scrapy's are left open, and every request, redirects a
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Self
-from urllib.parse import urlsplit
+import contextlib
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from scrapy.crawler import Crawler
-from scrapy.http import Request, Response
-
-from crawler.failures import fail
-from crawler.urls import is_loopback
-from pipeline.errors import Reason
+from pipeline.catalog.host_rules import HostBudget, HostLimits, Standing
+from pipeline.catalog.hosts import GiveBack, HostCall, Take
 
 MAX_PAUSE_SECONDS = 120.0
-"""A host that asks for a longer pause is not asked again in this crawl."""
+"""A host that asks for a longer pause, at once or in a row, is not asked again in this crawl."""
 
-MAX_CRAWL_DELAY_SECONDS = 30.0
-"""A longer Crawl-delay is no longer politeness but a closed door; it is kept to this."""
-
-# For "too many requests" without a word about when to come back.
-_PAUSE_SECONDS = 5.0
-_PASSED = "dreamcrawl_gate"
+MAX_COOLDOWNS = 5
+"""Nor is one that refuses this often in a row."""
 
 
-def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
-    """The pause that a Retry-After header asks for: seconds, or a date; None when it says nothing readable."""
-    text = (value or "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+class Budgets(Protocol):
+    """Where the budget of a host is kept: `crawler.host_budgets`."""
+
+    async def ask(self, call: HostCall) -> Standing:
+        """Carry out a call."""
+
+    def tell(self, call: HostCall) -> None:
+        """Carry out a call whose answer nobody waits for."""
 
 
 @dataclass
-class HostGate:
-    """The gate of one host.
+class HostStatistics:
+    """What a crawl did at one host.
 
     Attributes:
-        delay_seconds: Least time between two requests.
-        concurrency: Most requests at once.
-        clock: Seconds that only grow.
+        bytes: Of the bodies that came.
+        waited_seconds: How long the first in line waited for the host's delay or cool-down.
+        status: Of the last answer; None before the first.
     """
 
-    delay_seconds: float
-    concurrency: int
-    clock: Callable[[], float] = time.monotonic
-    _active: int = 0
-    _next_at: float = 0.0
-    _paused_until: float = 0.0
-    _left: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: int = 0
+    answers: int = 0
+    bytes: int = 0
+    waited_seconds: float = 0.0
+    status: int | None = None
+
+
+class HostGate:
+    """The gate of one host in one crawl.
+
+    Attributes:
+        budget: As last seen.
+        parked: Set once the host is not asked again in this crawl: why, and until when.
+    """
+
+    _ids = itertools.count()
+
+    def __init__(
+        self,
+        name: str,
+        limits: HostLimits,
+        *,
+        budgets: Budgets,
+        clock: Callable[[], float],
+        process: str,
+        wait: Callable[[asyncio.Event, float], Awaitable[Any]] | None = None,
+    ) -> None:
+        """A gate that nobody has passed.
+
+        Args:
+            name: As in `crawler.host_limits.host_key`.
+            limits: What this crawl allows itself.
+            budgets: Where the budget is kept.
+            clock: Seconds since 1970.
+            process: As `pipeline.catalog.processes` names this one; also makes the names of leases unique.
+            wait: Waits for an event, for at most so many seconds.
+        """
+        self.name = name
+        self.budget = HostBudget(name)
+        self.statistics = HostStatistics()
+        self.parked: Standing | None = None
+        self._limits = limits
+        self._budgets = budgets
+        self._clock = clock
+        self._process = process
+        self._wait = wait or _wait
+        self._active = 0
+        self._is_asking = False
+        self._line: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waits_until = 0.0
+        self._left = asyncio.Event()
+        self._closed = asyncio.Event()
+        # Since the last success.
+        self._cooldowns = 0
+        self._paused_seconds = 0.0
 
     @property
-    def pause_seconds(self) -> float:
-        """How much longer the host wants to be left alone; 0 when it does not."""
-        return max(0.0, self._paused_until - self.clock())
+    def active(self) -> int:
+        """Requests of this crawl that are under way."""
+        return self._active
 
-    def pause(self, seconds: float) -> None:
-        """Leave the host alone for so long; a longer pause asked for before stays."""
-        self._paused_until = max(self._paused_until, self.clock() + seconds)
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is inside or in line."""
+        return not (self._active or self._is_asking or self._line)
 
-    def slow_down(self, delay_seconds: float) -> None:
-        """One request at a time, and at least so long apart."""
-        self.delay_seconds = max(self.delay_seconds, min(delay_seconds, MAX_CRAWL_DELAY_SECONDS))
-        self.concurrency = 1
+    @property
+    def wait_seconds(self) -> float:
+        """How long the first in line has still to wait, as far as it is known."""
+        return max(0.0, self._waits_until - self._clock()) if self._is_asking else 0.0
 
-    async def enter(self, most_seconds: Callable[[], float]) -> float | None:
+    async def enter(self, most_seconds: Callable[[], float], *, priority: int = 0) -> str | Standing:
         """Wait for one's turn, which then must be given back by `leave`.
 
         Args:
             most_seconds: How long a pause may at most be waited for, asked whenever there is one.
+            priority: Higher ones come first; equals in the order in which they came.
 
         Returns:
-            None when it is one's turn, or the seconds of a pause that is longer than that; then there is no turn.
+            The lease to give back; or how the host stands when it wants to be left alone for too long: no turn then.
         """
-        while True:
-            if (pause := self.pause_seconds) > most_seconds():
-                return pause
-            if self._active >= self.concurrency:
-                self._left.clear()
-                await self._left.wait()
-            elif (wait := max(pause, self._next_at - self.clock())) > 0:
-                await asyncio.sleep(wait)
-            else:
-                self._active += 1
-                self._next_at = self.clock() + self.delay_seconds
-                return None
+        if self._is_asking or self._line:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._line, (-priority, next(self._ids), turn))
+            await turn
+        self._is_asking = True
+        try:
+            return await self._turn(most_seconds)
+        finally:
+            self._call_next()
 
-    def leave(self) -> None:
+    def leave(self, lease: str) -> None:
         """Give one's turn back."""
         self._active -= 1
         self._left.set()
+        self._budgets.tell(GiveBack(self.name, lease))
 
+    def cooled(self, standing: Standing) -> None:
+        """Told when the host asked to be left alone."""
+        # Of several refusals at once only the first begins a cool-down.
+        if standing.budget.cooldowns > self.budget.cooldowns:
+            self._cooldowns += 1
+        self.budget = standing.budget
 
-class HostGateMiddleware:
-    """Scrapy's side of the gates; it must be the one nearest to the network."""
+    def succeeded(self) -> None:
+        """Told when the host answered as it should."""
+        self._cooldowns, self._paused_seconds = 0, 0.0
 
-    def __init__(self, *, delay_seconds: float, concurrency: int, deadline_seconds: float) -> None:
-        self._delay_seconds = delay_seconds
-        self._concurrency = concurrency
-        self._deadline = time.monotonic() + deadline_seconds
-        self._gates: dict[str, HostGate] = {}
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed.set()
+        self._left.set()
 
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        """With the manners of the settings."""
-        settings = crawler.settings
-        return cls(
-            delay_seconds=settings.getfloat("DREAMCRAWL_DELAY_SECONDS"),
-            concurrency=settings.getint("DREAMCRAWL_CONCURRENCY_PER_HOST"),
-            deadline_seconds=settings.getfloat("DREAMCRAWL_DEADLINE_SECONDS"),
+    async def _turn(self, most_seconds: Callable[[], float]) -> str | Standing:
+        lease = f"{self._process}:{next(self._ids)}"
+        while self.parked is None and not self._closed.is_set():
+            if self._active >= self._limits.concurrency:
+                await self._wait_for_place(None)
+                continue
+            standing = await self._budgets.ask(Take(self.name, self._limits, lease, self._process))
+            self.budget = standing.budget
+            if standing.granted:
+                self._active += 1
+                self.statistics.requests += 1
+                return lease
+            seconds = standing.until - self._clock()
+            if standing.reason is None and self.budget.next_at <= self._clock():
+                await self._wait_for_place(max(seconds, 0.01))
+                continue
+            if standing.reason is not None:
+                if self._is_too_long(seconds, most_seconds()):
+                    self.parked = standing
+                    break
+                self._paused_seconds += max(seconds, 0.0)
+            await self._wait_until(standing.until)
+        return self.parked or Standing(self.budget)
+
+    def _is_too_long(self, seconds: float, most_seconds: float) -> bool:
+        return (
+            seconds > most_seconds
+            or self._paused_seconds + seconds > MAX_PAUSE_SECONDS
+            or self._cooldowns > MAX_COOLDOWNS
         )
 
-    def gate(self, host: str) -> HostGate:
-        """The gate of a host; one's own machine needs no delay."""
-        if host not in self._gates:
-            self._gates[host] = HostGate(0.0 if is_loopback(host) else self._delay_seconds, self._concurrency)
-        return self._gates[host]
+    async def _wait_until(self, moment: float) -> None:
+        self._waits_until = moment
+        began = self._clock()
+        await self._wait(self._closed, moment - began)
+        self.statistics.waited_seconds += max(0.0, self._clock() - began)
 
-    async def process_request(self, request: Request) -> None:
-        """Wait for the host's gate; end the request when the host wants to be left alone for too long."""
-        host = _host(request)
-        pause = await self.gate(host).enter(self._most_seconds)
-        if pause is not None:
-            raise fail(Reason.TOO_MANY_REQUESTS, f"{host} asks to be left alone for {pause:.0f} seconds")
-        request.meta[_PASSED] = True
+    async def _wait_for_place(self, seconds: float | None) -> None:
+        self._left.clear()
+        if self._closed.is_set():
+            return
+        if seconds is None:
+            await self._left.wait()
+        else:
+            # A place may also be given back by another process, which tells nobody.
+            await self._wait(self._left, seconds)
 
-    def process_response(self, request: Request, response: Response) -> Response:
-        """Give the turn back, and note a pause that is asked for."""
-        self._leave(request)
-        if response.status in (429, 503):
-            header = response.headers.get("Retry-After")
-            asked = retry_after_seconds(header.decode("latin-1") if header else None, now=datetime.now(UTC))
-            if asked is None and response.status == 429:
-                asked = _PAUSE_SECONDS
-            self.gate(_host(request)).pause(asked or 0.0)
-        return response
-
-    def process_exception(self, request: Request, exception: Any) -> None:  # noqa: ARG002  # Scrapy's signature
-        """Give the turn back."""
-        self._leave(request)
-
-    def _leave(self, request: Request) -> None:
-        # An exception may also come from before the gate.
-        if request.meta.pop(_PASSED, False):
-            self.gate(_host(request)).leave()
-
-    def _most_seconds(self) -> float:
-        return min(MAX_PAUSE_SECONDS, self._deadline - time.monotonic())
+    def _call_next(self) -> None:
+        while self._line:
+            *_, turn = heapq.heappop(self._line)
+            if not turn.done():
+                turn.set_result(None)
+                return  # still asking: the one that was called
+        self._is_asking = False
 
 
-def _host(request: Request) -> str:
-    return urlsplit(request.url).hostname or ""
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    if seconds <= 0:
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -13,13 +13,17 @@ from crawler.resolver import REFUSED_HOSTS
 
 # The pauses before the second and the third try.
 PAUSES_SECONDS = (0.5, 2.0)
-_PASSING = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_PASSING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _TRIES = "dreamcrawl_tries"
 NOT_BEFORE = "dreamcrawl_not_before"
 
 
 class RetryMiddleware:
-    """Repeats a request up to twice; what the host's gate adds to the pauses is the gate's business."""
+    """Repeats a request up to twice; what the host's gate adds to the pauses is the gate's business.
+
+    A host that asks to be left alone has not tried anything: such a request is repeated for as long as the gate lets it
+    pass, which is not often, and it does not count.
+    """
 
     async def process_request(self, request: Request) -> None:
         """Wait out the request's own pause."""
@@ -29,6 +33,8 @@ class RetryMiddleware:
 
     def process_response(self, request: Request, response: Response) -> Request | Response:
         """The response, or the request once more."""
+        if response.status == 429 or (response.status == 503 and "Retry-After" in response.headers):
+            return request.replace(dont_filter=True)
         return (_again(request) if response.status in _PASSING else None) or response
 
     def process_exception(self, request: Request, exception: Exception) -> Request | None:

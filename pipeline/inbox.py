@@ -8,15 +8,14 @@
         sealed.json     written last: how many records, and the `CrawlReport`
 
 The writer may be killed at any moment. What lies in an unsealed inbox is then still good up to a last line that may be
-torn; `recover` drops that line and seals the rest. All bytes are in one file: to make and sync one for each picture takes
-longer than to fetch it.
+torn; `recover` drops that line and seals the rest. All bytes are in one file: making and syncing one for each picture
+takes longer than fetching it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -31,16 +30,22 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from pipeline.errors import InboxUnusable
-from pipeline.inbox_files import TEMPORARY_PREFIX, read_json, sync_folder, writable, write_bytes, write_json
+from pipeline.inbox_files import (
+    TEMPORARY_PREFIX,
+    GrowingFile,
+    read_json,
+    sync_folder,
+    writable,
+    write_json,
+    write_parts,
+)
+from pipeline.inbox_lines import BLOBS, RECORDS, ReadableLines, Tally, complete_lines, line_of, read_line
 from pipeline.records import CrawlRecord, CrawlReport, Outcome
 
 INBOX_VERSION = 2
 
 _LOCK = "writer.lock"
 _ABOUT = "inbox.json"
-_BLOBS = "blobs.bin"
-_PLACE = "place"  # of a line: where its bytes begin in blobs.bin, and how many there are
-_RECORDS = "records.jsonl"
 _SEAL = "sealed.json"
 _TRASH = ".trash-"
 _CRAWL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -56,8 +61,8 @@ class InboxWriter:
         self._lock = lock
         self._mutex = threading.Lock()
         self._count = 0
-        self._records = _File(path / _RECORDS)
-        self._blobs = _File(path / _BLOBS)
+        self._records = GrowingFile(path / RECORDS)
+        self._blobs = GrowingFile(path / BLOBS)
         self._places: dict[bytes, tuple[int, int]] = {}
         self._closed = False
 
@@ -125,7 +130,7 @@ class InboxWriter:
                 places = self._write_blobs(
                     [(record.sha256, data) for record, (_, data) in zip(records, finds, strict=True)]
                 )
-                self._records.append(b"".join(map(_line, records, places)))
+                self._records.append(b"".join(map(line_of, records, places)))
             except OSError:
                 if self._records.is_spoilt or self._blobs.is_spoilt:
                     self._close()
@@ -192,62 +197,6 @@ class InboxWriter:
         return places
 
 
-class _File:
-    """A file that only grows; after `append` what was added is safely on disk.
-
-    Attributes:
-        end: Its length without what could not be added whole.
-        is_spoilt: Whether a part of what could not be added is still there, so that nothing more may be.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
-        self.end = 0
-        self.is_spoilt = False
-
-    def append(self, *parts: bytes) -> None:
-        """Add the parts, all or none of them."""
-        try:
-            for part in parts:
-                rest = memoryview(part)
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
-        except OSError:
-            # Half of it in the middle would spoil what comes next.
-            try:
-                self._file.truncate(self.end)
-            except OSError:
-                self.is_spoilt = True
-            raise
-        self.end += sum(map(len, parts))
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._file.close()
-
-
-def _line(record: CrawlRecord, place: tuple[int, int] | None) -> bytes:
-    values = record.to_json() if place is None else {**record.to_json(), _PLACE: place}
-    return json.dumps(values, allow_nan=False).encode("ascii") + b"\n"
-
-
-def _read_line(line: bytes) -> tuple[CrawlRecord, tuple[int, int] | None]:
-    """The record of a line, and the place of its bytes.
-
-    Raises:
-        ValueError: It holds something else.
-    """
-    values = json.loads(line)
-    if not isinstance(values, dict):
-        raise ValueError("not an object")  # noqa: TRY004  # what every other bad line raises
-    place = values.pop(_PLACE, None)
-    if place is not None:
-        start, length = place
-        place = int(start), int(length)
-    return CrawlRecord.from_json(values), place
-
-
 def _with_digest(record: CrawlRecord, data: bytes | None) -> CrawlRecord:
     """The record with the digest and the size of its bytes.
 
@@ -289,11 +238,11 @@ class SealedInbox:
             InboxUnusable: A line cannot be read, or there are more or fewer than were sealed.
         """
         count = 0
-        for count, line in enumerate(_lines(self.path), start=1):
+        for count, line in enumerate(complete_lines(self.path), start=1):
             try:
-                record, place = _read_line(line)
-            except (TypeError, ValueError) as error:
-                raise InboxUnusable(f"line {count} of {self.path / _RECORDS} cannot be read: {error}") from error
+                record, place = read_line(line)
+            except ValueError as error:
+                raise InboxUnusable(f"line {count} of {self.path / RECORDS} cannot be read: {error}") from error
             if record.sha256 is not None and place is not None:
                 self._places[record.sha256] = place
             yield record
@@ -310,11 +259,11 @@ class SealedInbox:
             raise InboxUnusable(f"there are no bytes {sha256!r} in {self.path}")
         start, length = self._places[sha256]
         try:
-            with (self.path / _BLOBS).open("rb") as file:
+            with (self.path / BLOBS).open("rb") as file:
                 file.seek(start)
                 data = file.read(length)
         except OSError as error:
-            raise InboxUnusable(f"{self.path / _BLOBS} cannot be read: {error.strerror}") from error
+            raise InboxUnusable(f"{self.path / BLOBS} cannot be read: {error.strerror}") from error
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
             raise InboxUnusable(f"the bytes filed under {sha256} in {self.path} have the digest {found}")
         return data
@@ -327,7 +276,7 @@ def pending_inboxes(parent: Path) -> list[Path]:
         if path.name.startswith(".") or not (path / _ABOUT).is_file():
             continue
         if (path / _SEAL).is_file() or not _has_writer(path):
-            found.append((str(read_json(path / _ABOUT).get("started_at", "")), path.name, path))
+            found.append((_started_at(path), path.name, path))
     return [path for _, _, path in sorted(found)]
 
 
@@ -362,16 +311,27 @@ def recover(
         with writable(path):
             for leftover in path.glob(f"{TEMPORARY_PREFIX}*"):
                 leftover.unlink(missing_ok=True)
-            good, damaged = _readable_lines(path)
-            write_bytes(path / _RECORDS, b"".join(line + b"\n" for line, _ in good))
-            if damaged:
-                warnings = (*warnings, f"{damaged} damaged record(s) in {path} were dropped")
-            report = _count(path, [record for _, record in good])
-            report = dataclasses.replace(report, finished=finished, pages=pages, seconds=seconds, warnings=warnings)
-            _write_seal(path, len(good), report)
+            tally, lines = Tally(), ReadableLines(path)
+            write_parts(path / RECORDS, tally.counting(lines))
+            if lines.damaged:
+                warnings = (*warnings, f"{lines.damaged} damaged record(s) in {path} were dropped")
+            report = dataclasses.replace(
+                tally.report(path), finished=finished, pages=pages, seconds=seconds, warnings=warnings
+            )
+            _write_seal(path, tally.count, report)
             return report
     finally:
         lock.release()
+
+
+def waiting_records(path: Path) -> Iterator[CrawlRecord]:
+    """What ingest would take from an inbox that waits, sealed or abandoned; nothing is changed.
+
+    Raises:
+        InboxUnusable: The records cannot be read.
+    """
+    for _, record in ReadableLines(path):
+        yield record
 
 
 def read_inbox(path: Path) -> SealedInbox:
@@ -412,55 +372,11 @@ def discard(path: Path) -> None:
     _sweep(path.parent)
 
 
-def _readable_lines(path: Path) -> tuple[list[tuple[bytes, CrawlRecord]], int]:
-    """Lines that hold a record whose bytes are there, and how many do not; a torn last line counts as neither."""
-    good: list[tuple[bytes, CrawlRecord]] = []
-    damaged = 0
-    blobs = path / _BLOBS
-    size = blobs.stat().st_size if blobs.is_file() else 0
-    for line in _lines(path):
-        try:
-            record, place = _read_line(line)
-        except (TypeError, ValueError):
-            damaged += 1
-            continue
-        if record.outcome is Outcome.FETCHED and (place is None or sum(place) > size):
-            damaged += 1
-            continue
-        good.append((line, record))
-    return good, damaged
-
-
-def _lines(path: Path) -> list[bytes]:
-    """The complete lines of the records file, without line ends."""
+def _started_at(path: Path) -> str:
     try:
-        data = (path / _RECORDS).read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise InboxUnusable(f"{path / _RECORDS} cannot be read: {error.strerror}") from error
-    *lines, _torn = data.split(b"\n")
-    return lines
-
-
-def _count(path: Path, records: list[CrawlRecord]) -> CrawlReport:
-    outcomes = {outcome: sum(record.outcome is outcome for record in records) for outcome in Outcome}
-    reasons: dict[str, int] = {}
-    for record in records:
-        if record.reason is not None:
-            reasons[record.reason.value] = reasons.get(record.reason.value, 0) + 1
-    return CrawlReport(
-        inbox=str(path),
-        found=len(records),
-        fetched=outcomes[Outcome.FETCHED],
-        known=outcomes[Outcome.KNOWN],
-        refused=outcomes[Outcome.REFUSED],
-        filtered=outcomes[Outcome.FILTERED],
-        postponed=outcomes[Outcome.POSTPONED],
-        failed=outcomes[Outcome.FAILED],
-        bytes_fetched=sum(record.size_bytes or 0 for record in records if record.outcome is Outcome.FETCHED),
-        reasons=reasons,
-    )
+        return str(read_json(path / _ABOUT).get("started_at", ""))
+    except InboxUnusable:
+        return ""  # whoever reads it will say so; it must not hide the others
 
 
 def _has_writer(path: Path) -> bool:

@@ -1,0 +1,104 @@
+"""A crawl of a hundred thousand pictures remembers that it had them, and little more."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from hashlib import sha256
+
+from crawler.candidates import MOST_UNDER_WAY, Candidate
+from crawler.finds import RecordMaker
+from crawler.frontier import Frontier, Visit
+from crawler.items import ImageItem
+from crawler.job import CrawlRequest
+from crawler.known import EmptyLedger
+from crawler.listed_search import ListedSearch
+from crawler.picture_queue import FetchImage
+from pipeline.records import KeywordMatch
+
+COUNT = 100_000
+MOST_BYTES_EACH = 250
+
+
+class NoNotes:
+    def page_read(self, host: str) -> None: ...
+    def page_failed(self, line: str) -> None: ...
+    def start_failed(self, line: str) -> None: ...
+    def warn(self, line: str) -> None: ...
+
+
+def shown() -> Iterator[Candidate]:
+    match = (KeywordMatch("windmill", ("alt",), 0.5),)
+    for number in range(COUNT):
+        url = f"https://images.example.org/collection/{number:08d}/original-{number}.jpg"
+        yield Candidate(ImageItem(url, f"https://example.org/page/{number // 20}", title=f"Mill {number}"), match)
+
+
+def settle_all(search: ListedSearch) -> tuple[int, int, int]:
+    """Fetch each picture as soon as it is asked for; how many, and the most under way and in line."""
+    under_way = deque(search.begin())
+    settled = most = most_waiting = 0
+    while under_way or (more := search.nothing_under_way()):
+        if not under_way:
+            under_way.extend(more)
+        most = max(most, len(under_way))
+        most_waiting = max(most_waiting, search.waiting())
+        step = under_way.popleft()
+        if isinstance(step, FetchImage):
+            settled += 1
+            digest = sha256(step.candidate.item.image_url.encode()).hexdigest()
+            under_way.extend(search.image_settled(step.candidate, digest, counts=True))
+    return settled, most, most_waiting
+
+
+def test_memory_stays_flat_over_a_hundred_thousand_pictures() -> None:
+    request = CrawlRequest(keywords=("windmill",), source="list", argument="", limit=COUNT)
+    search = ListedSearch(shown(), request, records=RecordMaker("list", ""), ledger=EmptyLedger(), notes=NoNotes())
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        settled, most, most_waiting = settle_all(search)
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert settled == COUNT
+    assert most <= MOST_UNDER_WAY
+    assert most_waiting <= 1000
+    assert (now - before) / COUNT < MOST_BYTES_EACH
+    # Those under way and in line are whole, but they are a fixed number; growing the table copies it once.
+    assert (peak - before) / COUNT < MOST_BYTES_EACH + 100
+
+
+def test_a_list_of_pictures_that_are_left_out_is_not_read_into_memory_at_once() -> None:
+    def refused() -> Iterator[Candidate]:
+        for number in range(20_000):
+            yield Candidate(ImageItem(f"https://example.org/{number}.jpg", "p", width=1, height=1), ())
+
+    request = CrawlRequest(keywords=(), source="list", argument="", limit=10)
+    search = ListedSearch(refused(), request, records=RecordMaker("list", ""), ledger=EmptyLedger(), notes=NoNotes())
+
+    sizes = [len(steps) for steps in itertools.chain([search.begin()], iter(search.nothing_under_way, []))]
+
+    assert sum(sizes) == 20_000
+    assert max(sizes) <= 1024
+    assert isinstance(search.nothing_under_way(), list)
+
+
+def test_pages_that_were_read_are_remembered_by_digest() -> None:
+    frontier: Frontier[str] = Frontier(max_pages=COUNT, at_once=1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(20_000):
+            frontier.add(Visit(f"https://example.org/a/rather/long/path/to/page-{number:08d}.html"), priority=0)
+            [visit] = frontier.to_ask()
+            frontier.answered(visit.url, "page")
+            assert frontier.take() is not None
+        each = (tracemalloc.get_traced_memory()[0] - before) / 20_000
+    finally:
+        tracemalloc.stop()
+
+    assert each < 160
