@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import collect, dreams, gallery, looks, networks, schedules
+from flows.commands import collect, dreams, export, gallery, looks, networks, runs, schedules, sources
 
 app = typer.Typer(
     name="dreamcrawl",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (collect, dreams, looks, gallery, networks, schedules):
+for module in (collect, sources, dreams, looks, gallery, runs, export, networks, schedules):
     module.register(app)
 
 

@@ -73,6 +73,7 @@ def serve_collections(
                     "only_new": True,
                     "kind": "schedule",
                     "collection": collection.name,
+                    "options": dict(collection.options or {}),
                 },
                 # One run of a collection at a time: a second would only find the first one's work half done.
                 concurrency_limit=1,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from flows.reasons import FAILED, FILTERED, POSTPONED, REFUSED, outcome_of
 from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 
@@ -33,7 +34,9 @@ class Funnel:
         skipped: Pictures whose licence forbids adaptations.
         verified: Dreams whose every digest holds.
         verify_failures: Dreams with a digest that does not.
-        reasons: Reason -> how many, over refused, failed and rejected.
+        reasons: Reason -> how many, over refused, filtered, postponed, failed and rejected.
+        crawl_reasons: Those of the crawl alone; the others are ingest's.
+        crawl: What else the crawl's report told: pages, requests, bytes, seconds, how it ended, and each host's counts.
         complete: Whether every stage came to its end.
     """
 
@@ -56,6 +59,8 @@ class Funnel:
     verified: int = 0
     verify_failures: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    crawl_reasons: Mapping[str, int] = field(default_factory=dict)
+    crawl: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: bool = True
 
@@ -74,9 +79,18 @@ class Funnel:
             failed=self.failed + report.failed,
             fetched=self.fetched + report.fetched,
             reasons=_sum(self.reasons, report.reasons),
+            crawl_reasons=_sum(self.crawl_reasons, report.reasons),
+            crawl=_crawl_figures(self.crawl, report),
             warnings=(*self.warnings, *warnings),
-            complete=self.complete and report.finished in {"done", "limit"},
+            # What was postponed is missing, unless there were enough without it.
+            complete=self.complete
+            and (report.finished == "limit" or (report.finished == "done" and not report.postponed)),
         )
+
+    def with_examples(self, examples: Mapping[str, Sequence[tuple[str, str]]]) -> Self:
+        """This funnel with some of what the crawl did not take: reason -> (address, detail)."""
+        told = {reason: [list(example) for example in some] for reason, some in examples.items()}
+        return replace(self, crawl={**self.crawl, "examples": told})
 
     def with_recovered(self, report: IngestReport) -> Self:
         """This funnel and what ingest took from the inbox of a crawl that was killed."""
@@ -130,6 +144,8 @@ class Funnel:
         """JSON values."""
         values = asdict(self)
         values["reasons"] = dict(self.reasons)
+        values["crawl_reasons"] = dict(self.crawl_reasons)
+        values["crawl"] = {**self.crawl}
         values["warnings"] = list(self.warnings)
         return values
 
@@ -154,18 +170,21 @@ class Funnel:
         ]
 
     def crawl_rows(self) -> list[tuple[str, int, str]]:
-        """The lines about the crawl."""
-        return [
+        """The lines about the crawl; filtered and postponed only where there were any."""
+        rows = [
             ("found", self.found, "matched the keywords"),
             ("  already known", self.known, "not fetched again"),
-            ("  refused", self.refused, _because(self.reasons, _REFUSED)),
-            ("  failed", self.failed, _because(self.reasons, _FAILED)),
+            ("  refused", self.refused, self._because(REFUSED)),
+            ("  filtered", self.filtered, self._because(FILTERED)),
+            ("  postponed", self.postponed, self._because(POSTPONED)),
+            ("  failed", self.failed, self._because(FAILED)),
             (
                 "fetched",
                 self.fetched,
                 f"and {self.recovered} from a crawl that was cut short" if self.recovered else "",
             ),
         ]
+        return [row for row in rows if row[1] or row[0].strip() not in {FILTERED, POSTPONED}]
 
     def ingest_rows(self) -> list[tuple[str, int, str]]:
         """The lines about ingest."""
@@ -173,8 +192,25 @@ class Funnel:
             ("  accepted", self.accepted, "new pictures"),
             ("  exact duplicates", self.exact_duplicates, "same bytes or same pixels; kept once"),
             ("  near duplicates", self.near_duplicates, "kept, linked to the picture they resemble"),
-            ("  rejected", self.rejected, _because(self.reasons, _REJECTED)),
+            ("  rejected", self.rejected, _list(self.ingest_reasons())),
         ]
+
+    def ingest_reasons(self) -> dict[str, int]:
+        """Reason -> how many, over rejected."""
+        return dict(Counter(self.reasons) - Counter(self.crawl_reasons))
+
+    @property
+    def left_out(self) -> int:
+        """How many candidates were not taken, for a reason that the user may want to know."""
+        return self.refused + self.filtered + self.postponed + self.failed + self.rejected
+
+    def reasons_of(self, outcome: str) -> dict[str, int]:
+        """Reason -> how many, over one outcome of the crawl: refused, filtered, postponed or failed."""
+        has = {name for name in (REFUSED, FILTERED, POSTPONED, FAILED) if getattr(self, name)}
+        return {reason: count for reason, count in self.crawl_reasons.items() if outcome_of(reason, has) == outcome}
+
+    def _because(self, outcome: str) -> str:
+        return _list(self.reasons_of(outcome))
 
     def markdown(self) -> str:
         """The funnel as a Markdown table, for the run report."""
@@ -184,24 +220,16 @@ class Funnel:
         return "\n".join(lines)
 
 
-_REFUSED = frozenset({"robots", "address_forbidden"})
-_FAILED = frozenset({"http_4xx", "http_5xx", "dns", "tls", "timeout", "connection", "too_many_redirects", "unreadable"})
-_REJECTED = frozenset(
-    {
-        "empty",
-        "too_many_bytes",
-        "too_many_pixels",
-        "too_small",
-        "not_an_image",
-        "format_not_allowed",
-        "truncated",
-        "corrupt",
-    }
-)
+def _list(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
 
 
-def _because(reasons: Mapping[str, int], wanted: frozenset[str]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()) if reason in wanted)
+def _crawl_figures(former: Mapping[str, Any], report: CrawlReport) -> dict[str, Any]:
+    """The figures of one crawl added to those of the crawls before it."""
+    names = ("pages", "requests", "bytes_fetched", "bytes_received", "bytes_saved", "seconds")
+    figures: dict[str, Any] = {name: former.get(name, 0) + getattr(report, name) for name in names}
+    hosts = {host: dict(counts) for host, counts in {**former.get("hosts", {}), **report.hosts}.items()}
+    return {**figures, "finished": report.finished, "hosts": hosts}
 
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.asked import Asked
 from flows.stages import items_to_dream, recorded_run
 from flows.tasks import crawl_task, dream_task, environment_of, ingest_task, publish_report, verify_task
 
@@ -28,6 +29,7 @@ def keyword_flow(
     kind: str = "run",
     collection: str | None = None,
     overrides: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Collect pictures for the keywords, keep each once, dream on them, and verify the dreams.
 
@@ -37,7 +39,7 @@ def keyword_flow(
     Args:
         workspace: Path of the workspace folder.
         keywords: What to collect; empty takes everything that the source has.
-        source: `NAME=ARGUMENT`.
+        source: `NAME=ARGUMENT`, or `NAME` for a source that searches by itself.
         limit: Most pictures to collect; those of earlier runs count, unless `only_new`.
         preset: Look of the dreams.
         network: Network to dream with.
@@ -46,12 +48,14 @@ def keyword_flow(
         kind: What the catalog calls this run: run, demo or schedule.
         collection: Name of the schedule that started it.
         overrides: Settings by dotted name over those of the machine it runs on.
+        options: What else the crawl is asked for, as `flows.asked.Asked.options` gives it: exclusions, filters, ...
 
     Returns:
         The run's id, its funnel and the ids of its dreams, as JSON values.
     """
     environment = environment_of(workspace, overrides or {})
-    parameters = {"limit": limit, "preset": preset, "network": network, "dream_limit": dream_limit}
+    asked = Asked(tuple(keywords), source, limit).with_options({"only_new": only_new, **(options or {})})
+    parameters = {"limit": limit, "preset": preset, "network": network, "dream_limit": dream_limit, **asked.options()}
     run_name = f"{kind} of {', '.join(keywords) or 'everything'} from {source}"
     with recorded_run(
         environment,
@@ -66,9 +70,7 @@ def keyword_flow(
         leftovers = ingest_task(environment, run_id=run.id)
         run.update(run.funnel.with_recovered(leftovers))
 
-        crawled = crawl_task(
-            environment, run_id=run.id, keywords=keywords, source=source, limit=limit, only_new=only_new
-        )
+        crawled = crawl_task(environment, run_id=run.id, asked=asked)
         run.update(run.funnel.with_crawl(crawled))
 
         ingested = ingest_task(environment, run_id=run.id)

@@ -1,4 +1,4 @@
-"""How a command reports what it is doing: a live bar on a terminal, plain lines elsewhere, always on stderr."""
+"""How a command reports what it is doing: a live view on a terminal, plain lines elsewhere, always on stderr."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -22,10 +22,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 _PLAIN_SECONDS = 5.0
 _LEAST_DONE_FOR_ETA = 0.03
+# Drawing takes some milliseconds: at this pace about a hundredth of a core.
+_DRAWN_PER_SECOND = 4
 
 
 class Reporter(Protocol):
@@ -33,6 +36,9 @@ class Reporter(Protocol):
 
     def step(self, stage: str, done: float, total: float | None, note: str = "") -> None:
         """A stage has come to `done` of `total`."""
+
+    def details(self, stage: str, lines: Sequence[str]) -> None:
+        """What else there is to tell of a stage, in place of what was told before; only where there is room for it."""
 
     def say(self, line: str) -> None:
         """One line for the user."""
@@ -59,6 +65,9 @@ class PlainReporter:
         left = _time_left(now - started, done, total)
         print(" ".join(filter(None, (f"{stage}: {count}", note, left))), file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
 
+    def details(self, stage: str, lines: Sequence[str]) -> None:
+        """Nothing: lines that are printed do not go away again."""
+
     def say(self, line: str) -> None:
         """Print the line."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
@@ -77,6 +86,9 @@ class SilentReporter:
     def step(self, stage: str, done: float, total: float | None, note: str = "") -> None:
         """Nothing."""
 
+    def details(self, stage: str, lines: Sequence[str]) -> None:
+        """Nothing."""
+
     def say(self, line: str) -> None:
         """Nothing."""
 
@@ -89,10 +101,52 @@ class _CountColumn(ProgressColumn):
         return Text(count if task.total is None else f"{count}/{int(task.total)}")
 
 
-class LiveReporter:
-    """One bar for each stage, with time elapsed and time left."""
+class _RateColumn(ProgressColumn):
+    """`3.2/s`, or `14/min` where it goes slowly; nothing before there is a pace."""
 
-    def __init__(self, progress: Progress) -> None:
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed or task.completed < 1:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{speed * 60:.0f}/min", style="dim")
+
+
+class LiveProgress(Progress):
+    """The bars, with lines of details under them."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=28),
+            _CountColumn(),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            # What room the figures leave.
+            TextColumn(
+                "{task.fields[note]}",
+                style="dim",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+        )
+        self.details: dict[str, tuple[str, ...]] = {}
+        super().__init__(*columns, console=console, refresh_per_second=_DRAWN_PER_SECOND, expand=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The table of bars, then the details, one line each."""
+        yield from super().get_renderables()
+        for lines in list(self.details.values()):
+            for line in lines:
+                yield Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+class LiveReporter:
+    """One bar for each stage, with its pace, time elapsed and time left."""
+
+    def __init__(self, progress: LiveProgress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
@@ -100,7 +154,16 @@ class LiveReporter:
         """Move the stage's bar."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total, note="")
-        self._progress.update(self._tasks[stage], completed=done, total=total, note=note)
+        # Details tell more than a note has room for.
+        shown = "" if self._progress.details.get(stage) else note
+        self._progress.update(self._tasks[stage], completed=done, total=total, note=shown)
+
+    def details(self, stage: str, lines: Sequence[str]) -> None:
+        """Show the lines under the bars."""
+        # Names of hosts come from strangers, and a control character could drive the terminal.
+        self._progress.details[stage] = tuple(
+            "".join(char if char.isprintable() else " " for char in line) for line in lines
+        )
 
     def say(self, line: str) -> None:
         """Print the line above the bars."""
@@ -129,17 +192,7 @@ def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
 
 def _reporting_on(console: Console) -> Iterator[Reporter]:
     if console.is_terminal:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=28),
-            _CountColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
-        )
-        with Progress(*columns, console=console) as progress, _current(LiveReporter(progress)) as live:
+        with LiveProgress(console) as progress, _current(LiveReporter(progress)) as live:
             yield live
     else:
         with _current(PlainReporter()) as plain:
@@ -153,3 +206,14 @@ def _current(reporter: Reporter) -> Iterator[Reporter]:
         yield reporter
     finally:
         _reporter.reset(token)
+
+
+def bytes_text(size: float) -> str:
+    """Such as `74.2 kB`, in powers of 1000."""
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95 or unit == "GB":
+            break
+    return f"{size:.1f} {unit}"

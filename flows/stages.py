@@ -10,9 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.asked import Asked
+from flows.crawl_progress import counts_line, host_lines
 from flows.funnel import Funnel
 from flows.progress import current_reporter
-from flows.wiring import Environment, crawl_request, image_limits, open_catalog, open_store, software_version
+from flows.wiring import (
+    Environment,
+    crawl_request,
+    image_limits,
+    open_catalog,
+    open_examiner,
+    open_store,
+    software_version,
+)
 from pipeline.errors import ImageRejected, InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
@@ -80,9 +90,7 @@ class RecordedRun:
             uow.runs.finish(self.id, status, self.funnel.to_json(), error=error)
 
 
-def crawl_stage(
-    environment: Environment, *, run_id: int, keywords: Sequence[str], source: str, limit: int, only_new: bool = False
-) -> CrawlReport:
+def crawl_stage(environment: Environment, *, run_id: int, asked: Asked) -> CrawlReport:
     """Crawl into a sealed inbox.
 
     Raises:
@@ -90,21 +98,39 @@ def crawl_stage(
     """
     from crawler.run import CrawlProgress, crawl
 
-    request = crawl_request(environment, keywords=tuple(keywords), source=source, limit=limit, only_new=only_new)
+    request = crawl_request(environment, asked)
     reporter = current_reporter()
 
     def on_progress(progress: CrawlProgress) -> None:
-        done = progress.fetched + (0 if only_new else progress.known)
-        reporter.step("crawl", min(done, limit), limit, f"{progress.pages} pages, {progress.found} found")
+        done = progress.fetched + (0 if asked.only_new else progress.known)
+        counts = counts_line(progress)
+        reporter.details("crawl", (counts, *host_lines(progress)))
+        reporter.step("crawl", min(done, asked.limit), asked.limit, counts)
 
-    return crawl(
-        request,
-        inbox_parent=environment.workspace.inbox,
-        crawl_id=_crawl_id(run_id),
-        about={"run_id": run_id},
-        catalog=environment.catalog_address,
-        on_progress=on_progress,
-    )
+    try:
+        return crawl(
+            request,
+            inbox_parent=environment.workspace.inbox,
+            crawl_id=_crawl_id(run_id),
+            about={"run_id": run_id},
+            catalog=environment.catalog_address,
+            page_cache=environment.workspace.pages,
+            on_progress=on_progress,
+        )
+    finally:
+        reporter.details("crawl", ())
+
+
+def crawl_examples(report: CrawlReport, *, most: int = 3) -> dict[str, list[tuple[str, str]]]:
+    """Reason -> some (address, detail) of what a crawl did not take, from its inbox; empty once that was ingested."""
+    from pipeline.inbox import read_inbox
+
+    examples: dict[str, list[tuple[str, str]]] = {}
+    with contextlib.suppress(InboxUnusable):
+        for record in read_inbox(Path(report.inbox)).records():
+            if record.reason is not None and len(some := examples.setdefault(record.reason.value, [])) < most:
+                some.append((record.image_url, record.detail))
+    return examples
 
 
 def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
@@ -119,7 +145,7 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
     reporter = current_reporter()
     total = IngestReport()
     store = open_store(environment)
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment) as catalog, open_examiner(environment) as examiner:
         for path in pending_inboxes(environment.workspace.inbox):
             try:
                 recover(path)
@@ -138,6 +164,7 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
                 run_id=run_id,
                 limits=image_limits(environment),
                 near_distance=environment.values.ingest.near_distance,
+                examiner=examiner,
                 on_progress=lambda done, of: reporter.step("ingest", done, of),
             )
             total = add_ingest_reports(total, report)
@@ -162,7 +189,7 @@ def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> i
     """
     from pipeline.ingest.single import ingest_file
 
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment) as catalog, open_examiner(environment) as examiner:
         return ingest_file(
             file,
             catalog=catalog,
@@ -170,6 +197,7 @@ def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> i
             run_id=run_id,
             limits=image_limits(environment),
             near_distance=environment.values.ingest.near_distance,
+            examiner=examiner,
         )
 
 
@@ -305,7 +333,7 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
 
 
 def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
-    """These items, near duplicates left out, the oldest first, at most `limit` of them.
+    """These items, near duplicates and withdrawn ones left out, the oldest first, at most `limit` of them.
 
     A site may list its pictures in another order the next time; ids stay, so that a rerun with a limit chooses the
     same ones.
@@ -316,6 +344,6 @@ def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: 
             item = uow.items.get(item_id)
             if item is None:
                 raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
-            if item.near_duplicate_of_id is None:
+            if item.near_duplicate_of_id is None and item.withdrawn_at is None:
                 found.append(item_id)
     return tuple(found if limit is None else found[:limit])

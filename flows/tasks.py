@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from flows import stages
+from flows.asked import Asked
 from flows.funnel import Funnel
 from flows.look import chosen_look
 from flows.wiring import Environment, load_environment
@@ -41,13 +42,9 @@ def environment_of(workspace: str, overrides: dict[str, Any]) -> Environment:
 
 
 @task(name="crawl", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5, retry_condition_fn=_when_it_can_help)
-def crawl_task(
-    environment: Environment, *, run_id: int, keywords: Sequence[str], source: str, limit: int, only_new: bool
-) -> CrawlReport:
+def crawl_task(environment: Environment, *, run_id: int, asked: Asked) -> CrawlReport:
     """Crawl into a sealed inbox."""
-    return stages.crawl_stage(
-        environment, run_id=run_id, keywords=keywords, source=source, limit=limit, only_new=only_new
-    )
+    return stages.crawl_stage(environment, run_id=run_id, asked=asked)
 
 
 @task(name="ingest", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5, retry_condition_fn=_when_it_can_help)

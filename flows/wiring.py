@@ -16,8 +16,10 @@ from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from crawler.run import CrawlRequest
+    from flows.asked import Asked
     from pipeline.catalog.engine import Catalog
     from pipeline.images import ImageLimits
+    from pipeline.ingest.examining import Examiner
     from pipeline.settings import Settings, SettingsModel
     from pipeline.store import Store
 
@@ -40,7 +42,7 @@ class Environment:
         return {
             name: listing[name]
             for name, origin in self.settings.origins.items()
-            if origin == "command line" and name != "workspace"
+            if origin == "command line" and name != "workspace" and not name.startswith("credentials.")
         }
 
     @property
@@ -108,46 +110,71 @@ def image_limits(environment: Environment) -> ImageLimits:
     )
 
 
+def open_examiner(environment: Environment) -> Examiner:
+    """Decodes pictures in processes of its own, within the settings' limits; to be used as a context."""
+    from pipeline.ingest.examining import DecodeLimits, Examiner
+
+    ingest = environment.values.ingest
+    return Examiner(
+        image_limits(environment), DecodeLimits(seconds=ingest.decode_seconds, memory_mb=ingest.decode_memory_mb)
+    )
+
+
 def split_source(source: str) -> tuple[str, str]:
-    """Name and argument of `NAME=ARGUMENT`.
+    """Name and argument of `NAME=ARGUMENT`; a source that searches by itself needs no argument.
 
     Raises:
-        UsageError: There is no `=`, or nothing on one of its sides.
+        UsageError: There is no name, or no argument where one is needed.
+        UnknownSource: There is no such source.
     """
+    from crawler.source_listing import source_card
+
     name, separator, argument = source.partition("=")
-    if not separator or not name or not argument:
+    if not name or (separator and not argument):
         raise UsageError(
-            f"--source is NAME=ARGUMENT, such as website=https://example.org/ or folder=./photos; got {source!r}"
+            f"--source is NAME=ARGUMENT, such as website=https://example.org/ or folder=./photos, or the NAME of a "
+            f"source that searches by itself, such as openverse; got {source!r}"
+        )
+    card = source_card(name)
+    if not separator and card.kind != "search":
+        raise UsageError(
+            f"--source {name} is NAME=ARGUMENT: say what to take, as in {card.example or f'{name}=ARGUMENT'}"
         )
     return name, argument
 
 
-def crawl_request(
-    environment: Environment, *, keywords: tuple[str, ...], source: str, limit: int, only_new: bool
-) -> CrawlRequest:
-    """What to crawl, with the settings' manners.
+def crawl_request(environment: Environment, asked: Asked) -> CrawlRequest:
+    """What to crawl, with the settings' manners and keys.
 
     Raises:
-        UsageError: An unknown source, or an argument that it cannot take.
+        UsageError: A source that is not `NAME=ARGUMENT`.
+        UnknownSource: There is no such source.
     """
     from crawler.run import CrawlRequest
 
-    name, argument = split_source(source)
+    name, argument = ("", "") if asked.retry_failed else split_source(asked.source)
     crawl = environment.values.crawl
     return CrawlRequest(
-        keywords=keywords,
+        keywords=asked.keywords,
         source=name,
         argument=argument,
-        limit=limit,
-        only_new=only_new,
+        limit=asked.limit,
+        only_new=asked.only_new,
         contact=environment.values.contact or None,
         deadline_seconds=crawl.deadline_seconds,
         delay_seconds=crawl.delay_seconds,
         concurrency_per_host=crawl.concurrency_per_host,
         max_image_bytes=crawl.max_image_bytes,
+        max_pixels=environment.values.ingest.max_pixels,
+        min_side=environment.values.ingest.min_side,
         max_pages=crawl.max_pages,
         max_depth=crawl.max_depth,
         product_version=software_version(),
+        exclusions=asked.exclusions,
+        filters=asked.filters,
+        retry_failed=asked.retry_failed,
+        revalidate=asked.revalidate,
+        credentials=environment.values.credentials.by_name(),
     )
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipeline.errors import SettingsInvalid
+from pipeline.licenses import license_choice
 
 ENVIRONMENT_PREFIX = "DREAMCRAWL_"
 DEFAULT_FILE = "dreamcrawl.toml"
@@ -34,6 +35,17 @@ class CrawlSettings(_Section):
     max_image_bytes: int = Field(32 * 2**20, ge=1024, description="larger files are refused")
     max_pages: int = Field(500, ge=1, description="most pages followed on one site")
     max_depth: int = Field(5, ge=0, description="most links between the start page and a page followed")
+    license: str = Field("adaptable", description="which to take: adaptable, commercial, any, or one such as CC-BY-4.0")
+    require_license: bool = Field(False, description="leave out pictures without a licence that can be read")
+    min_width: int = Field(0, ge=0, description="least width in pixels of pictures taken; 0: any")
+    min_height: int = Field(0, ge=0, description="least height in pixels of pictures taken; 0: any")
+    max_megapixels: float = Field(0.0, ge=0, description="most millions of pixels of pictures taken; 0: any")
+    mature: bool = Field(False, description="take pictures that their source marks as unfit for everybody")
+
+    @field_validator("license")
+    @classmethod
+    def _known_license(cls, value: str) -> str:
+        return license_choice(value)
 
 
 class IngestSettings(_Section):
@@ -41,6 +53,10 @@ class IngestSettings(_Section):
 
     max_pixels: int = Field(50_000_000, ge=1, description="larger pictures are rejected before they are decoded")
     min_side: int = Field(64, ge=1, description="pictures with a shorter side, in pixels, are rejected")
+    decode_seconds: float = Field(30.0, gt=0, description="decoding one picture is ended after this long")
+    decode_memory_mb: int = Field(
+        2048, ge=64, description="most memory for decoding one picture, in MiB; on Linux and FreeBSD"
+    )
     near_distance: int = Field(48, ge=0, le=128, description="bits of 256 that two near duplicates may differ in")
 
 
@@ -71,6 +87,25 @@ class PrefectSettings(_Section):
     startup_timeout_seconds: float = Field(240.0, gt=0, description="how long to wait for our own Prefect server")
 
 
+class CredentialSettings(BaseModel):
+    """Keys of APIs. Those of installed sources go by the names that these give them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, SecretStr]
+
+    openverse: SecretStr = Field(
+        SecretStr(""), description="access token of Openverse; without one, few requests a day"
+    )
+    flickr: SecretStr = Field(SecretStr(""), description="key of the Flickr API, which answers nobody without")
+    europeana: SecretStr = Field(SecretStr(""), description="key of the Europeana API, which answers nobody without")
+
+    def by_name(self) -> dict[str, str]:
+        """Name -> secret, of those that are set."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        every: dict[str, SecretStr] = {**own, **(self.__pydantic_extra__ or {})}
+        return {name: secret.get_secret_value() for name, secret in every.items() if secret.get_secret_value()}
+
+
 class SettingsModel(_Section):
     """Every setting, validated."""
 
@@ -78,10 +113,22 @@ class SettingsModel(_Section):
     contact: str = Field("", description="e-mail or address of the operator, sent to every site crawled")
     catalog_url: str = Field("", description="database address; empty: catalog.sqlite3 in the workspace")
     crawl: CrawlSettings = CrawlSettings()
+    credentials: CredentialSettings = CredentialSettings()
     ingest: IngestSettings = IngestSettings()
     dream: DreamSettings = DreamSettings()
     browse: BrowseSettings = BrowseSettings()
     prefect: PrefectSettings = PrefectSettings()
+
+
+SET, NOT_SET = "set", "not set"
+_CREDENTIALS = "credentials."
+_LAST_CREDENTIAL = _CREDENTIALS + list(CredentialSettings.model_fields)[-1]
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return SET if value.get_secret_value() else NOT_SET
+    return str(value) if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True)
@@ -90,7 +137,7 @@ class SettingValue:
 
     Attributes:
         name: Dotted, such as `crawl.limit`.
-        value: JSON value.
+        value: JSON value; of a secret only whether it is `set`.
         origin: `default`, `file <path>`, `environment <NAME>` or `command line`.
         description: One line.
         environment: The variable that sets it.
@@ -118,13 +165,17 @@ class Settings:
             value: Any = self.values
             for part in name.split("."):
                 value = getattr(value, part)
-            shown = str(value) if isinstance(value, Path) else value
-            rows.append(
-                SettingValue(
-                    name, shown, self.origins.get(name, "default"), field.description or "", environment_name(name)
-                )
-            )
+            rows.append(self._row(name, _shown(value), field.description or ""))
+            if name == _LAST_CREDENTIAL:
+                rows += [
+                    self._row(f"{_CREDENTIALS}{other}", SET, "key of an installed source")
+                    for other in sorted(self.values.credentials.by_name())
+                    if other not in CredentialSettings.model_fields
+                ]
         return rows
+
+    def _row(self, name: str, value: Any, description: str) -> SettingValue:
+        return SettingValue(name, value, self.origins.get(name, "default"), description, environment_name(name))
 
 
 def environment_name(setting: str) -> str:
@@ -150,7 +201,7 @@ def load_settings(
     if file is not None:
         layers.append((f"file {file}", _from_file(file)))
     names = [name for name, _ in _fields(SettingsModel)]
-    for name in names:
+    for name in (*names, *_other_credentials(environment, names)):
         variable = environment_name(name)
         if environment.get(variable, "") != "":
             layers.append((f"environment {variable}", {name: environment[variable]}))
@@ -161,7 +212,7 @@ def load_settings(
     origins: dict[str, str] = {}
     for origin, values in layers:
         for name, value in values.items():
-            if name not in names:
+            if name not in names and not name.startswith(_CREDENTIALS):
                 raise SettingsInvalid(f"unknown setting {name!r} ({origin}){_nearest(name, names)}")
             flat[name] = value
             origins[name] = origin
@@ -170,12 +221,22 @@ def load_settings(
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsInvalid(
-            f"setting {name} ({origins.get(name, 'default')}): {first['msg']}, got {first['input']!r}"
-        ) from error
+        # A secret is in no message, nor in a traceback.
+        is_secret = name.startswith(_CREDENTIALS)
+        got = "" if is_secret else f", got {first['input']!r}"
+        raise SettingsInvalid(f"setting {name} ({origins.get(name, 'default')}): {first['msg']}{got}") from (
+            None if is_secret else error
+        )
     base = file.parent if file is not None and origins.get("workspace", "").startswith("file ") else folder
     workspace = (base / model.workspace.expanduser()).resolve()
     return Settings(model.model_copy(update={"workspace": workspace}), origins, file)
+
+
+def _other_credentials(environment: Mapping[str, str], names: list[str]) -> list[str]:
+    """Names of keys that the environment sets for installed sources."""
+    prefix = environment_name(_CREDENTIALS)
+    given = [_CREDENTIALS + name.removeprefix(prefix).lower() for name in environment if name.startswith(prefix)]
+    return [name for name in given if name not in names and name != _CREDENTIALS]
 
 
 def _settings_file(environment: Mapping[str, str], folder: Path) -> Path | None:

@@ -1,15 +1,15 @@
-"""demo, run, crawl and ingest: how pictures get in."""
+"""demo, run, collect, crawl and ingest: how pictures get in."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from flows.asked import Asked
 from flows.commands.common import (
     ExitCode,
     JsonOption,
@@ -21,25 +21,15 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
-from flows.funnel import Funnel
-from flows.wiring import Environment, crawl_request
+from flows.commands.crawl_options import (
+    AllOption,
+    CrawlOptions,
+    KeywordsArgument,
+    takes_crawl_options,
+    words_of,
+)
+from flows.commands.flow_runs import check_crawl, exit_for, finish_run, print_warnings, run_keyword_flow
 
-KeywordsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(help="What to collect; put phrases in quotes.", metavar="KEYWORD...", show_default=False),
-]
-SourceOption = Annotated[
-    str,
-    typer.Option(
-        "--source", "-s", help="Where from: website=URL or folder=PATH.", metavar="NAME=ARG", show_default=False
-    ),
-]
-LimitOption = Annotated[
-    int | None,
-    typer.Option(
-        "--limit", "-n", min=1, help="Most pictures to collect, those of earlier runs included.", show_default="50"
-    ),
-]
 PresetOption = Annotated[
     str | None,
     typer.Option(
@@ -59,40 +49,37 @@ MaxSideOption = Annotated[
         "--max-side", min=32, help="Dream larger pictures at this longer side, in pixels.", show_default="768"
     ),
 ]
-ContactOption = Annotated[
-    str | None,
-    typer.Option(
-        "--contact", help="Your e-mail or web address, told to every site beyond this machine.", show_default=False
-    ),
+DreamsOption = Annotated[
+    int | None, typer.Option("--dreams", min=0, help="Dream on at most this many.", show_default="all")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Take every picture; no keyword needed.")]
 
 DEMO_KEYWORD = "animal"
 DEMO_DREAMS = 8
 DEMO_PORT = 8765
 DEMO_MAX_SIDE = 512
 
+_USAGE = ExitCode.USAGE
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(demo)
     app.command()(run)
+    app.command()(collect)
     app.command()(crawl)
     app.command()(ingest)
 
 
 @shows_errors
+@takes_crawl_options()
 def run(
     keywords: KeywordsArgument = None,
-    source: SourceOption = "",
-    limit: LimitOption = None,
+    *,
+    options: CrawlOptions,
     preset: PresetOption = None,
     network: NetworkOption = None,
-    dreams: Annotated[
-        int | None, typer.Option("--dreams", min=0, help="Dream on at most this many.", show_default="all")
-    ] = None,
+    dreams: DreamsOption = None,
     max_side: MaxSideOption = None,
-    contact: ContactOption = None,
     take_all: AllOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -101,21 +88,62 @@ def run(
 
     Running it again fetches and makes only what is missing.
     """
-    environment = environment_for(workspace, contact=contact, dream__max_side=max_side)
-    words = _keywords(keywords, take_all=take_all)
+    environment = environment_for(workspace, contact=options.contact, dream__max_side=max_side)
+    asked = options.asked(environment, words_of(keywords, take_all=take_all))
     started = time.monotonic()
     result = run_keyword_flow(
-        environment,
-        keywords=words,
-        source=source,
-        limit=limit or environment.values.crawl.limit,
-        preset=preset,
-        network=network,
-        dream_limit=dreams,
-        kind="run",
-        quiet=as_json,
+        environment, asked, preset=preset, network=network, dream_limit=dreams, kind="run", quiet=as_json
     )
     finish_run(environment, result, seconds=time.monotonic() - started, as_json=as_json)
+
+
+@shows_errors
+@takes_crawl_options()
+def collect(
+    text: Annotated[
+        list[str],
+        typer.Argument(
+            help='What you want, in your own words: "a calm lake in autumn, no people".',
+            metavar="TEXT...",
+            show_default=False,
+        ),
+    ],
+    *,
+    options: CrawlOptions,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on with the keywords as found; do not ask.")] = False,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language", metavar="CODE", help="Language of the text, such as de.", show_default="found from it"
+        ),
+    ] = None,
+    preset: PresetOption = None,
+    network: NetworkOption = None,
+    dreams: DreamsOption = None,
+    max_side: MaxSideOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the keywords in what you write, show them to be changed, and do what `run` does with them.
+
+    "no", "without" and -word, in many languages, give what is to be left out.
+    """
+    from flows.commands.request import agreed_request
+
+    environment = environment_for(workspace, contact=options.contact, dream__max_side=max_side)
+
+    def asked(keywords: tuple[str, ...], exclusions: tuple[str, ...]) -> Asked:
+        checked = options.asked(environment, keywords, exclusions=exclusions)
+        check_crawl(environment, checked)
+        return checked
+
+    request, wanted = agreed_request(" ".join(text), asked, language=language, yes=yes, as_json=as_json)
+    started = time.monotonic()
+    result = run_keyword_flow(
+        environment, wanted, preset=preset, network=network, dream_limit=dreams, kind="run", quiet=as_json
+    )
+    more = {"keywords": list(wanted.keywords), "exclusions": list(wanted.exclusions), "language": request.language}
+    finish_run(environment, result, seconds=time.monotonic() - started, as_json=as_json, more=more)
 
 
 @shows_errors
@@ -148,9 +176,7 @@ def demo(
             output().print(f"Serving the bundled site of photographs at {site.url} while the demo runs.")
         result = run_keyword_flow(
             environment,
-            keywords=[keyword],
-            source=f"website={site.url}",
-            limit=500,
+            Asked((keyword,), f"website={site.url}", limit=500),
             preset=None,
             network=None,
             dream_limit=dreams,
@@ -165,12 +191,19 @@ def demo(
 
 
 @shows_errors
+@takes_crawl_options()
 def crawl(
     keywords: KeywordsArgument = None,
-    source: SourceOption = "",
-    limit: LimitOption = None,
-    contact: ContactOption = None,
+    *,
+    options: CrawlOptions,
     take_all: AllOption = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Ask again for what failed in earlier runs, of any source; takes no keyword or source.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -178,27 +211,35 @@ def crawl(
     from flows import stages
     from flows.progress import reporting
 
-    environment = environment_for(workspace, contact=contact)
-    words = _keywords(keywords, take_all=take_all)
-    check_crawl(environment, keywords=words, source=source)
-    wanted = limit or environment.values.crawl.limit
+    environment = environment_for(workspace, contact=options.contact)
+    if retry_failed and (keywords or take_all or options.source):
+        raise ShownError("--retry-failed asks for what failed before: leave keywords, --all and --source away", _USAGE)
+    words = [] if retry_failed else words_of(keywords, take_all=take_all)
+    asked = options.asked(environment, words, retry=retry_failed)
+    check_crawl(environment, asked)
     with (
         reporting(quiet=as_json),
         stages.recorded_run(
-            environment, "crawl", keywords=words, source=source, parameters={"limit": wanted}
+            environment,
+            "crawl",
+            keywords=asked.keywords,
+            source=asked.source or None,
+            parameters={"limit": asked.limit, **asked.options()},
         ) as record,
     ):
-        report = stages.crawl_stage(environment, run_id=record.id, keywords=words, source=source, limit=wanted)
-        record.update(record.funnel.with_crawl(report))
+        report = stages.crawl_stage(environment, run_id=record.id, asked=asked)
+        # Ingest will tell of them in a run of its own.
+        record.update(record.funnel.with_crawl(report).with_examples(stages.crawl_examples(report)))
     if as_json:
         print_json(asdict(report))
     else:
         print_table(("crawl", "pictures", ""), record.funnel.crawl_rows())
-        for warning in record.funnel.warnings:
-            output().print(f"note: {warning}", style="yellow", markup=False)
+        print_warnings(record.funnel)
         if report.fetched or report.known:
             output().print("\nThey wait in the inbox; keep them with: dreamcrawl ingest", markup=False)
-    _exit_for(record.funnel)
+        if record.funnel.left_out:
+            output().print(f"Why not more: dreamcrawl runs show r{record.id}", markup=False)
+    exit_for(record.funnel)
 
 
 @shows_errors
@@ -215,132 +256,4 @@ def ingest(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         print_json(asdict(report))
     else:
         print_table(("ingest", "pictures", ""), record.funnel.ingest_rows())
-    _exit_for(record.funnel)
-
-
-def run_keyword_flow(
-    environment: Environment,
-    *,
-    keywords: list[str],
-    source: str,
-    limit: int,
-    preset: str | None,
-    network: str | None,
-    dream_limit: int | None,
-    kind: str,
-    quiet: bool,
-    only_new: bool = False,
-    collection: str | None = None,
-) -> dict[str, Any]:
-    """Run the Prefect flow with a server of its own, or with the one that the settings name.
-
-    Everything that can be wrong with the arguments is found before the server starts, which takes a while.
-
-    Raises:
-        CrawlError: A source, keyword or contact that cannot be.
-        DreamError: An unknown preset or network.
-        PrefectUnavailable: Prefect's server did not start.
-    """
-    import os
-
-    from flows.look import chosen_look
-    from flows.prefect_environment import configure_prefect
-    from flows.prefect_server import prefect_server
-    from flows.progress import reporting
-
-    check_crawl(environment, keywords=keywords, source=source)
-    look = chosen_look(environment, preset=preset, network=network)
-    environment.workspace.prepare()
-    prefect = environment.values.prefect
-    configure_prefect(home=environment.workspace.prefect_home, startup_timeout_seconds=prefect.startup_timeout_seconds)
-    first_start = not (environment.workspace.prefect_home / "prefect.db").exists()
-    with reporting(quiet=quiet) as reporter:
-        note = "first start here, up to a minute" if first_start else "some seconds"
-        with prefect_server(
-            home=environment.workspace.prefect_home,
-            api_url=prefect.api_url or os.environ.get("PREFECT_API_URL", ""),
-            services=False,
-            timeout_seconds=prefect.startup_timeout_seconds,
-            on_wait=lambda waited: reporter.step("prefect", waited, None, f"s waiting for its server ({note})"),
-        ):
-            from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-            from flows.keyword_flow import keyword_flow
-
-            # The heartbeat thread makes every short flow wait a second at its end; nobody watches for it here.
-            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-                return keyword_flow(
-                    workspace=str(environment.workspace.root),
-                    keywords=keywords,
-                    source=source,
-                    limit=limit,
-                    preset=look.preset,
-                    network=look.network,
-                    dream_limit=dream_limit,
-                    only_new=only_new,
-                    kind=kind,
-                    collection=collection,
-                    overrides=environment.command_line(),
-                )
-
-
-def _keywords(keywords: list[str] | None, *, take_all: bool) -> list[str]:
-    words = [word.strip() for word in keywords or [] if word.strip()]
-    if words and take_all:
-        raise ShownError("give keywords or --all, not both", ExitCode.USAGE)
-    if not words and not take_all:
-        raise ShownError("give at least one keyword, or --all to take every picture", ExitCode.USAGE)
-    return words
-
-
-def check_crawl(environment: Environment, *, keywords: Sequence[str], source: str) -> None:
-    """Make sure that this can be crawled, as far as that is known without the network.
-
-    Raises:
-        ShownError: No source was given.
-        UsageError: The source is not NAME=ARGUMENT.
-        CrawlError: No such source, the nearest are named; an argument that it cannot take; a keyword that can match
-            nothing; or no contact for a site that is not on this machine.
-    """
-    from crawler.run import check_request
-
-    if not source:
-        raise ShownError("say where from: --source website=URL or --source folder=PATH", ExitCode.USAGE)
-    check_request(crawl_request(environment, keywords=tuple(keywords), source=source, limit=1, only_new=False))
-
-
-def finish_run(environment: Environment, result: dict[str, Any], *, seconds: float, as_json: bool) -> None:
-    """Print what a flow did, and end with the exit code that it calls for."""
-    funnel = Funnel.from_json(result)
-    if as_json:
-        rest = {"run": f"r{result['run_id']}", "dreams": [f"d{number}" for number in result["derivation_ids"]]}
-        print_json(
-            {**funnel.to_json(), "seconds": round(seconds, 1), "workspace": str(environment.workspace.root), **rest}
-        )
-    else:
-        _print_result(environment, result, funnel, seconds)
-    _exit_for(funnel)
-
-
-def _print_result(environment: Environment, result: dict[str, Any], funnel: Funnel, seconds: float) -> None:
-    console = output()
-    print_table((f"run r{result['run_id']}", "pictures", ""), funnel.rows())
-    for warning in funnel.warnings:
-        console.print(f"note: {warning}", style="yellow", markup=False)
-    console.print()
-    console.print(f"Done in {seconds:.0f} s.", markup=False)
-    if result["derivation_ids"]:
-        console.print(
-            f"Dreams, each with how it was made:  {environment.workspace.dreams}", markup=False, soft_wrap=True
-        )
-        first = result["derivation_ids"][0]
-        console.print("Check them all:      dreamcrawl verify", markup=False)
-        console.print(f"Make one again:      dreamcrawl replay d{first}", markup=False)
-    console.print("Look at everything:  dreamcrawl browse", markup=False)
-
-
-def _exit_for(funnel: Funnel) -> None:
-    if funnel.verify_failures:
-        raise typer.Exit(ExitCode.FAILED)
-    if not funnel.complete:
-        raise typer.Exit(ExitCode.PARTIAL)
+    exit_for(record.funnel)

@@ -1,4 +1,4 @@
-"""browse, items, runs, status, config: looking at what there is."""
+"""browse, items, status, config: looking at what there is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from flows.commands.common import (
     output,
     print_json,
     print_table,
-    printable,
     shows_errors,
 )
-from flows.commands.dreams import parse_id
 from flows.wiring import Environment, open_catalog, open_store, software_version
 
 
@@ -26,7 +24,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(browse)
     app.command()(items)
-    app.command()(runs)
     app.command()(status)
     app.command()(config)
 
@@ -75,20 +72,32 @@ def items(
     dreamed: Annotated[
         bool | None, typer.Option("--dreamed/--not-dreamed", help="Only those with, or without, a dream.")
     ] = None,
+    withdrawn: Annotated[
+        bool, typer.Option("--withdrawn", help="Those that their site asks not to use, and why.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")] = 100,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the pictures that were kept."""
+    """List the pictures that were kept, without those that were withdrawn."""
     from pipeline.catalog.values import ItemFilter
 
     environment = existing_environment(workspace)
-    wanted = ItemFilter(keyword=keyword, source=source, dreamed=dreamed)
+    wanted = ItemFilter(keyword=keyword, source=source, dreamed=dreamed, withdrawn=withdrawn)
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = uow.items.list(wanted, limit=limit)
         total = uow.items.count(wanted)
     if as_json:
         print_json([{"public_id": f"i{item.id}", **asdict(item)} for item in found])
+        return
+    if withdrawn:
+        print_table(
+            ("item", "title", "withdrawn", "why"),
+            [
+                (f"i{item.id}", item.title, f"{item.withdrawn_at:%Y-%m-%d %H:%M}", item.withdrawn_reason)
+                for item in found
+            ],
+        )
         return
     print_table(
         ("item", "title", "size", "format", "licence", "near to"),
@@ -106,64 +115,6 @@ def items(
     )
     if total > len(found):
         output().print(f"{len(found)} of {total}; more with --limit")
-
-
-@shows_errors
-def runs(
-    run: Annotated[str | None, typer.Argument(help="One run, such as r2.", metavar="[RUN]")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")] = 20,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List what was run, newest first; or show one run's funnel."""
-    from flows.funnel import Funnel
-    from pipeline.errors import NotFound
-
-    environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
-        if run is None:
-            found = uow.runs.list(limit=limit)
-        else:
-            one = uow.runs.get(parse_id(run, "r"))
-            if one is None:
-                raise NotFound(f"there is no run {run}; `dreamcrawl runs` lists them")
-            found = [one]
-            rejections = uow.rejections.of_run(one.id)
-    if as_json:
-        rows = [{"public_id": f"r{row.id}", **asdict(row)} for row in found]
-        if run is not None:
-            rows[0]["rejections"] = [asdict(rejection) for rejection in rejections]
-        print_json(rows if run is None else rows[0])
-        return
-    print_table(
-        ("run", "kind", "status", "started", "keywords", "source", "accepted", "dreamed"),
-        [
-            (
-                f"r{row.id}",
-                row.kind,
-                row.status,
-                f"{row.started_at:%Y-%m-%d %H:%M}",
-                ", ".join(row.keywords),
-                row.source,
-                row.counters.get("accepted", 0),
-                row.counters.get("dreamed", 0),
-            )
-            for row in found
-        ],
-    )
-    if run is not None:
-        if found[0].error:
-            output().print(f"\n{found[0].status}: {printable(found[0].error)}", markup=False, soft_wrap=True)
-        funnel = Funnel.from_json(found[0].counters)
-        output().print()
-        print_table(("stage", "pictures", ""), funnel.rows())
-        for warning in funnel.warnings:
-            output().print(f"note: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
-        if rejections:
-            output().print()
-            print_table(
-                ("not kept", "why", ""), [(row.image_url, row.reason, row.detail) for row in rejections[:limit]]
-            )
 
 
 @shows_errors

@@ -10,16 +10,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.collect import (
-    KeywordsArgument,
-    LimitOption,
-    NetworkOption,
-    PresetOption,
-    SourceOption,
-    check_crawl,
-    finish_run,
-    run_keyword_flow,
-)
+from flows.asked import Asked
+from flows.commands.collect import NetworkOption, PresetOption
 from flows.commands.common import (
     ExitCode,
     JsonOption,
@@ -32,7 +24,11 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
+from flows.commands.crawl_options import CrawlOptions, KeywordsArgument, takes_crawl_options
+from flows.commands.flow_runs import check_crawl, finish_run, run_keyword_flow
 from flows.wiring import open_catalog, split_source
+
+_OF_FILES = frozenset({"folder", "urls"})
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the collection.", metavar="NAME")]
 
@@ -49,13 +45,14 @@ def register(app: typer.Typer) -> None:
 
 
 @shows_errors
+@takes_crawl_options(without=("contact", "only_new"))
 def add(
     name: NameArgument,
     keywords: KeywordsArgument = None,
-    source: SourceOption = "",
+    *,
+    options: CrawlOptions,
     cron: Annotated[str, typer.Option("--cron", help='When, such as "0 6 * * *" for six every morning.')] = "",
     timezone: Annotated[str, typer.Option("--timezone", help="Time zone of --cron, such as Europe/Berlin.")] = "UTC",
-    limit: LimitOption = None,
     preset: PresetOption = None,
     network: NetworkOption = None,
     workspace: WorkspaceOption = None,
@@ -71,11 +68,13 @@ def add(
     if not words:
         raise ShownError("give at least one keyword", ExitCode.USAGE)
     environment = environment_for(workspace)
-    check_crawl(environment, keywords=words, source=source)
+    asked = options.asked(environment, words)
+    check_crawl(environment, asked)
     # A schedule runs wherever `serve` was started.
+    source = asked.source
     source_name, argument = split_source(source)
-    if source_name == "folder":
-        source = f"folder={Path(argument).expanduser().resolve()}"
+    if source_name in _OF_FILES:
+        source = f"{source_name}={Path(argument).expanduser().resolve()}"
     _check_cron(cron, timezone)
     look = chosen_look(environment, preset=preset, network=network)
     with open_catalog(environment) as catalog, catalog.write() as uow:
@@ -85,13 +84,14 @@ def add(
             )
         uow.collections.add(
             name=name,
-            keywords=words,
+            keywords=list(asked.keywords),
             source=source,
-            limit=limit or environment.values.crawl.limit,
+            limit=asked.limit,
             preset=look.preset,
             network=look.network,
             cron=cron,
             timezone=timezone,
+            options=asked.options(),
         )
     output().print(f"{name} is kept. Run what is due with: dreamcrawl schedule serve", markup=False)
 
@@ -130,17 +130,17 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = None, as_json: Json
         collection = uow.collections.get(name)
     if collection is None:
         raise ShownError(f"there is no collection {name!r}; `dreamcrawl schedule list` names them", ExitCode.USAGE)
+    asked = Asked(collection.keywords, collection.source, collection.limit).with_options(
+        {**(collection.options or {}), "only_new": True}
+    )
     started = time.monotonic()
     result = run_keyword_flow(
         environment,
-        keywords=list(collection.keywords),
-        source=collection.source,
-        limit=collection.limit,
+        asked,
         preset=collection.preset,
         network=collection.network,
         dream_limit=None,
         kind="schedule",
-        only_new=True,
         collection=collection.name,
         quiet=as_json,
     )

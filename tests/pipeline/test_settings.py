@@ -40,6 +40,9 @@ def test_every_setting_can_be_set_by_the_variable_that_the_listing_names(tmp_pat
         "browse.host": "127.0.0.2",
         "dream.offline": "true",
         "dream.profile": "fast",
+        "crawl.license": "any",
+        "crawl.require_license": "true",
+        "crawl.mature": "true",
     }
 
     for row in defaults.listing():
@@ -70,6 +73,7 @@ def test_a_relative_workspace_starts_from_the_file_that_names_it(tmp_path: Path)
         ({}, "[crawl]\nlimits = 3\n", "crawl.limit"),
         ({}, "this is not toml", "dreamcrawl.toml"),
         ({}, 'crawl = "x"\n', "crawl"),
+        ({}, '[crawl]\nlicense = "CC-BY"\n', "CC-BY-4.0"),
     ],
 )
 def test_a_wrong_setting_is_named_with_a_way_out(tmp_path: Path, environment, text, expected):
@@ -78,3 +82,45 @@ def test_a_wrong_setting_is_named_with_a_way_out(tmp_path: Path, environment, te
 
     with pytest.raises(SettingsInvalid, match=expected):
         load_settings(environment=environment, folder=tmp_path)
+
+
+SECRET = "s3cr3t-of-the-operator"
+
+
+def test_a_key_is_used_but_never_shown(tmp_path: Path):
+    (tmp_path / "dreamcrawl.toml").write_text(f'[credentials]\neuropeana = "{SECRET}"\nmuseum = "{SECRET}2"\n')
+
+    settings = load_settings(
+        environment={"DREAMCRAWL_CREDENTIALS_FLICKR": SECRET, "DREAMCRAWL_CREDENTIALS_ZOO": SECRET}, folder=tmp_path
+    )
+
+    rows = origins(settings)
+    assert rows["credentials.flickr"] == ("set", "environment DREAMCRAWL_CREDENTIALS_FLICKR")
+    assert rows["credentials.openverse"] == ("not set", "default")
+    assert rows["credentials.museum"][0] == "set"
+    assert settings.values.credentials.by_name() == {
+        "europeana": SECRET,
+        "flickr": SECRET,
+        "museum": SECRET + "2",
+        "zoo": SECRET,
+    }
+    assert SECRET not in repr(settings) + str(settings.listing()) + settings.values.model_dump_json()
+
+
+def test_a_key_of_the_wrong_kind_is_named_without_its_value(tmp_path: Path):
+    (tmp_path / "dreamcrawl.toml").write_text("[credentials]\nflickr = 8246015\n")
+
+    with pytest.raises(SettingsInvalid, match=r"credentials\.flickr") as error:
+        load_settings(environment={}, folder=tmp_path)
+
+    assert "8246015" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("ANY", "any"), ("cc0-1.0", "CC0-1.0"), ("CC BY-SA 4.0", "CC-BY-SA-4.0"), (" commercial ", "commercial")],
+)
+def test_a_licence_is_taken_in_any_usual_spelling(tmp_path: Path, text, expected):
+    settings = load_settings(environment={"DREAMCRAWL_CRAWL_LICENSE": text}, folder=tmp_path)
+
+    assert settings.values.crawl.license == expected

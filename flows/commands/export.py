@@ -1,0 +1,94 @@
+"""export: what was kept, as a dataset for training or for passing on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import (
+    ExitCode,
+    JsonOption,
+    WorkspaceOption,
+    existing_environment,
+    output,
+    print_json,
+    shows_errors,
+)
+from flows.wiring import open_catalog, open_store, software_version
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(export)
+
+
+@shows_errors
+def export(
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to; new, or with the same export.", metavar="DIR")],
+    layout: Annotated[
+        str, typer.Option("--format", help="How it is laid out.", metavar="files|webdataset|parquet")
+    ] = "files",
+    what: Annotated[str, typer.Option("--what", help="Which pictures.", metavar="originals|dreams")] = "originals",
+    keyword: Annotated[
+        str | None, typer.Option("--keyword", "-k", help="Only those that matched it.", show_default=False)
+    ] = None,
+    license_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--license",
+            help="shareable, adaptable, commercial, any, or an id such as CC0-1.0; may be given several times.",
+            metavar="LICENCE",
+            show_default="shareable",
+        ),
+    ] = None,
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Take pictures near to another too.")
+    ] = True,
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Pictures in one shard.")] = 10_000,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the pictures as a dataset, in the layout of img2dataset, with attribution and digests."""
+    from flows.progress import reporting
+    from pipeline.errors import UsageError
+    from pipeline.export.export import export as write_export
+    from pipeline.export.selection import Selection, What, check_licenses
+
+    if what not in list(What):
+        raise UsageError(f"--what is {' or '.join(What)}, not {what!r}")
+    selection = Selection(What(what), keyword, check_licenses(license_ or ()), near_duplicates)
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, reporting(quiet=as_json) as reporter:
+        report = write_export(
+            to.expanduser().absolute(),
+            catalog=catalog,
+            store=open_store(environment),
+            layout=layout,
+            selection=selection,
+            shard_size=shard_size,
+            software_version=software_version(),
+            on_progress=lambda done, total: reporter.step("export", done, total),
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        console = output()
+        console.print(
+            f"{report.samples} {what} in {_count(report.shards, 'shard')} ({report.written} written now), "
+            f"{report.bytes / 1e6:.1f} MB",
+            markup=False,
+        )
+        for reason, count in report.left_out.items():
+            console.print(f"left out: {count}, {reason}", markup=False)
+        if report.share_alike:
+            console.print(f"{report.share_alike} of them are share-alike: see ATTRIBUTION.md", markup=False)
+        console.print(report.folder, markup=False, soft_wrap=True)
+    if report.damaged:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
