@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from crawler.items import ImageItem
 from pipeline.records import KeywordMatch
 
 MAX_SIGHTINGS = 3
 """How many pages a picture is recorded on, within one crawl."""
+
+
+MOST_UNDER_WAY = 256
+"""How many pictures wait for their hosts' gates at once: enough for many hosts, few enough for the memory."""
 
 
 @dataclass
@@ -35,12 +40,20 @@ class Candidate:
         return max((match.score for match in self.matches), default=0.0)
 
 
+MOST_IN_LINE = 512
+"""With so many pictures in line no more are looked for: of a hundred thousand only the next few count."""
+
+_DIGEST_BYTES = 12
+_PAGE_BYTES = 6
+_SHA256_BYTES = 32
+
+
 @dataclass
-class _Known:
+class _Open:
+    """A picture in line or under way, and the pages that it was met on."""
+
     candidate: Candidate
     pages: set[str]
-    settled: bool = False
-    sha256: str | None = None
 
 
 class Candidates:
@@ -52,9 +65,11 @@ class Candidates:
         self._open = 0
         # First come, first served: which pictures a limit leaves out must not depend on which download is faster.
         self._waiting: deque[Candidate] = deque()
-        self._known: dict[str, _Known] = {}
+        self._open_ones: dict[str, _Open] = {}
+        # Of those that are settled only digests are kept: of the address -> of the bytes, and of each page.
+        self._settled: dict[bytes, bytes] = {}
         self._thumbnails: dict[str, list[Candidate]] = {}
-        self._full_size_pages: set[str] = set()
+        self._full_size_pages: set[bytes] = set()
 
     @property
     def is_full(self) -> bool:
@@ -63,8 +78,9 @@ class Candidates:
 
     @property
     def wants_more(self) -> bool:
-        """Whether those in line and under way, if all went well, were still too few."""
-        return self._counted + self._open + len(self._waiting) < self._limit
+        """Whether those in line and under way, if all went well, were too few, and few are in line."""
+        waiting = len(self._waiting)
+        return waiting < MOST_IN_LINE and self._counted + self._open + waiting < self._limit
 
     @property
     def waiting(self) -> int:
@@ -74,21 +90,21 @@ class Candidates:
     def offer(self, candidate: Candidate) -> bool:
         """Put a picture in line; whether its bytes came already and only this further sighting is to be recorded."""
         item = candidate.item
-        known = self._known.get(item.image_url)
-        if known is None:
-            self._known[item.image_url] = _Known(candidate, {item.page_url})
-            self._waiting.append(candidate)
+        if (known := self._open_ones.get(item.image_url)) is not None:
+            if item.page_url not in known.pages and len(known.pages) < MAX_SIGHTINGS:
+                known.pages.add(item.page_url)
+                known.candidate.others.append(candidate)
             return False
-        if item.page_url in known.pages or len(known.pages) >= MAX_SIGHTINGS:
-            return False
-        known.pages.add(item.page_url)
-        if not known.settled:
-            known.candidate.others.append(candidate)
-        return known.settled and known.sha256 is not None
+        key = _digest(item.image_url)
+        if (settled := self._settled.get(key)) is not None:
+            return bool(settled) and self._is_new_page(key, settled, item.page_url)
+        self._open_ones[item.image_url] = _Open(candidate, {item.page_url})
+        self._waiting.append(candidate)
+        return False
 
     def next(self) -> Candidate | None:
-        """The first candidate in line, unless those under way may already reach the limit."""
-        if not self._waiting or self._counted + self._open >= self._limit:
+        """The first candidate in line, unless those under way may already reach the limit, or are very many."""
+        if not self._waiting or self._open >= min(MOST_UNDER_WAY, self._limit - self._counted):
             return None
         self._open += 1
         return self._waiting.popleft()
@@ -103,27 +119,46 @@ class Candidates:
         """
         self._open -= 1
         self._counted += counts
-        known = self._known[candidate.item.image_url]
-        known.settled, known.sha256 = True, sha256
-        return candidate.others if sha256 else []
+        known = self._open_ones.pop(candidate.item.image_url)
+        key = _digest(candidate.item.image_url)
+        if sha256 is None:
+            self._settled[key] = b""
+            return []
+        pages = b"".join(_digest(page, _PAGE_BYTES) for page in sorted(known.pages))
+        self._settled[key] = bytes.fromhex(sha256) + pages
+        return candidate.others
 
     def sha256_of(self, image_url: str) -> str | None:
         """Digest of the bytes of a settled address, or None."""
-        known = self._known.get(image_url)
-        return known.sha256 if known else None
+        settled = self._settled.get(_digest(image_url))
+        return settled[:_SHA256_BYTES].hex() if settled else None
 
     def defer(self, thumbnail: Candidate) -> None:
         """Keep a thumbnail back: the page it links to most likely shows the picture in full size."""
         page = thumbnail.item.thumbnail_of
-        if page is not None and page not in self._full_size_pages:
+        if page is not None and _digest(page) not in self._full_size_pages:
             self._thumbnails.setdefault(page, []).append(thumbnail)
 
     def has_full_size(self, page: str) -> None:
         """A page showed a match of its own: thumbnails that link to it are of no more use, nor will be."""
-        self._full_size_pages.add(page)
+        self._full_size_pages.add(_digest(page))
         self._thumbnails.pop(page, None)
 
     def take_thumbnails(self, page: str | None = None) -> list[Candidate]:
         """The thumbnails kept back that link to a page, or to any; they are no longer kept here."""
         pages = list(self._thumbnails) if page is None else [page]
         return [candidate for url in pages for candidate in self._thumbnails.pop(url, ())]
+
+    def _is_new_page(self, key: bytes, settled: bytes, page_url: str) -> bool:
+        """Whether a settled picture was not met on this page yet, nor on too many; the page is remembered then."""
+        page = _digest(page_url, _PAGE_BYTES)
+        seen = [settled[start : start + _PAGE_BYTES] for start in range(_SHA256_BYTES, len(settled), _PAGE_BYTES)]
+        if page in seen or len(seen) >= MAX_SIGHTINGS:
+            return False
+        self._settled[key] = settled + page
+        return True
+
+
+def _digest(url: str, size: int = _DIGEST_BYTES) -> bytes:
+    # Addresses of a hostile site may hold anything, half a surrogate pair included.
+    return blake2b(url.encode("utf-8", "surrogatepass"), digest_size=size).digest()

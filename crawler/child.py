@@ -13,20 +13,27 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crawler.addresses import AddressPolicy, resolves_to_private
-from crawler.job import CrawlProgress, Job
-from crawler.known import EmptyLedger, LedgerView
+from crawler.addresses import AddressPolicy, is_private_name, read_allowed
+from crawler.candidates import Candidate
+from crawler.host_gates import HostGates
+from crawler.host_limits import rules_of
+from crawler.job import CrawlProgress, CrawlRequest, Job
+from crawler.pending import PendingLedger
+from crawler.retrying import candidates_again, check_contact, survey
 from crawler.session import Session
 from crawler.settings import settings_for
 from crawler.sources import make_source
-from crawler.sources.base import ApiSource, Source, WebSource
+from crawler.sources.base import ApiSource, Manners, Source, WebSource
 from crawler.urls import host_and_port
+from pipeline.catalog.ledger import Ledger
 from pipeline.errors import PipelineError
 from pipeline.inbox import InboxWriter
+from pipeline.records import CrawlRecord
 
 STOP = b"stop"
 # What is under way when a crawl is told to end may still arrive within this time.
@@ -111,18 +118,30 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
     from crawler.spiders.keyword_spider import KeywordSpider
 
     request = job.request
-    source = make_source(request.source, request.argument)
-    # The reactor is installed by the process object, so nothing that imports it may come before.
-    process = _crawler_process(settings_for(request, _policy(source, has_contact=request.contact is not None)))
-    from scrapy import signals
-    from scrapy.utils.defer import deferred_from_coro
-    from twisted.internet import reactor
+    parent = Path(job.inbox_parent)
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(_ledger(job.catalog))
+        prepared = _prepare(request, ledger)
+        # Before this crawl's own inbox, which is not among those that wait.
+        known = PendingLedger(ledger, parent)
+        # The reactor is installed by the process object, so nothing that imports it may come before.
+        process = _crawler_process(settings_for(request, prepared.policy, page_cache=job.page_cache))
+        from scrapy import signals
+        from scrapy.utils.defer import deferred_from_coro
+        from twisted.internet import reactor
 
-    with (
-        _ledger(job.catalog) as ledger,
-        InboxWriter.create(Path(job.inbox_parent), crawl_id=job.crawl_id, about=job.about) as writer,
-    ):
-        session = Session(request, writer, ledger=ledger, on_progress=channel.progress)
+        writer = stack.enter_context(InboxWriter.create(parent, crawl_id=job.crawl_id, about=job.about))
+        session = Session(request, writer, ledger=known, on_progress=channel.progress)
+        hosts = session.hosts = HostGates(
+            ledger.hosts,
+            delay_seconds=request.delay_seconds,
+            concurrency=request.concurrency_per_host,
+            deadline_seconds=request.deadline_seconds,
+            rules=prepared.rules,
+            on_trouble=session.warn,
+        )
+        for line in prepared.warnings:
+            session.warn(line)
         supervisor = Supervisor(session, channel, deadline_seconds=request.deadline_seconds)
         session.on_full = supervisor.full
         reasons: list[str] = []
@@ -130,15 +149,20 @@ def run(job: Job, channel: Channel, commands: BinaryIO) -> None:
         def remember(reason: str) -> None:
             reasons.append(reason)
 
+        def stop() -> None:
+            hosts.close()
+            deferred_from_coro(process.stop())
+
         def stop_crawl() -> None:
-            reactor.callFromThread(lambda: deferred_from_coro(process.stop()))
+            reactor.callFromThread(stop)
 
         crawler = process.create_crawler(KeywordSpider)
         crawler.signals.connect(remember, signal=signals.spider_closed, weak=False)
-        process.crawl(crawler, session=session, source=source)
+        process.crawl(crawler, session=session, source=prepared.source)
         channel.tell("started")
         supervisor.start(commands, stop_crawl)
         process.start()
+        hosts.finish()
         if reasons not in (["finished"], ["limit"]):
             supervisor.end("interrupted")
         else:
@@ -151,23 +175,53 @@ def _crawler_process(settings: dict[str, Any]) -> Any:
     return AsyncCrawlerProcess(settings)
 
 
-def _policy(source: Source, *, has_contact: bool) -> AddressPolicy:
+@dataclass(frozen=True)
+class _Prepared:
+    """What is crawled, what may be reached for it, the rules of hosts, and lines for the user."""
+
+    source: Source | Iterable[Candidate]
+    policy: AddressPolicy
+    rules: Mapping[str, Manners]
+    warnings: tuple[str, ...] = ()
+
+
+def _prepare(request: CrawlRequest, ledger: Ledger) -> _Prepared:
+    """Look at the source, or at what failed before.
+
+    Raises:
+        CrawlError: The source cannot take its argument, or the contact is missing.
+    """
+    if not request.retry_failed:
+        source = make_source(request.source, request.argument)
+        return _Prepared(source, _policy(source, request), rules_of([source]))
+
+    def records() -> Iterator[CrawlRecord]:
+        return ledger.unsettled(request.keywords, source=request.source, source_argument=request.argument)
+
+    found = survey(records())
+    check_contact(found, request.contact)
+    allowed = read_allowed(request.allow) | found.named
+    policy = AddressPolicy(has_contact=request.contact is not None, allowed=allowed)
+    files = f"{found.files} of your own files could not be read; crawl their folder again to have them tried again"
+    return _Prepared(candidates_again(records), policy, rules_of(found.sources), (files,) if found.files else ())
+
+
+def _policy(source: Source, request: CrawlRequest) -> AddressPolicy:
+    has_contact, allowed = request.contact is not None, read_allowed(request.allow)
     if isinstance(source, WebSource):
         start = host_and_port(source.start_url)
     elif isinstance(source, ApiSource):
         start = host_and_port(source.base)
     else:
-        return AddressPolicy(has_contact=has_contact)
-    return AddressPolicy(start, resolves_to_private(start[0]), has_contact)
+        return AddressPolicy(has_contact=has_contact, allowed=allowed)
+    return AddressPolicy(start, is_private_name(start[0]), has_contact, allowed)
 
 
 @contextlib.contextmanager
-def _ledger(catalog: str | None) -> Iterator[LedgerView]:
+def _ledger(catalog: str | None) -> Iterator[Ledger]:
     if catalog is None:
-        yield EmptyLedger()
+        yield Ledger(None)
         return
-    from pipeline.catalog.ledger import Ledger
-
     with Ledger.open(catalog) as ledger:
         yield ledger
 

@@ -43,6 +43,15 @@ class Settled(IgnoreRequest):
         self.trouble = trouble
 
 
+class CrawlEnds(IgnoreRequest):
+    """Raised for a request that still waited when the crawl ended: nothing came of it, so nothing is recorded."""
+
+
+def postpone(reason: Reason, detail: str) -> Settled:
+    """The exception that ends a request whose host wants to be left alone for now."""
+    return Settled(Trouble(Outcome.POSTPONED, reason, detail))
+
+
 def refuse(reason: Reason, detail: str) -> Settled:
     """The exception that ends a request which must not be made."""
     return Settled(Trouble(Outcome.REFUSED, reason, detail))
@@ -64,7 +73,7 @@ def trouble_of(error: BaseException, url: str, *, refused_hosts: Mapping[str, st
     if isinstance(error, Settled):
         return error.trouble
     if isinstance(error, HttpError):
-        return _status_trouble(error.response.status)
+        return status_trouble(error.response.status)
     if isinstance(error, CannotResolveHostError):
         host = urlsplit(url).hostname or ""
         if host in refused_hosts:
@@ -78,13 +87,11 @@ def trouble_of(error: BaseException, url: str, *, refused_hosts: Mapping[str, st
     return Trouble(Outcome.FAILED, reason, _in_words(error, reason) or text or type(error).__name__)
 
 
-def _status_trouble(status: int) -> Trouble:
+def status_trouble(status: int) -> Trouble:
+    """What an answer means that is neither a picture nor a redirect."""
     if status == 429:
-        reason = Reason.TOO_MANY_REQUESTS
-    elif status >= 500:
-        reason = Reason.HTTP_SERVER_ERROR
-    else:
-        reason = Reason.HTTP_CLIENT_ERROR
+        return Trouble(Outcome.POSTPONED, Reason.TOO_MANY_REQUESTS, "HTTP 429")
+    reason = Reason.HTTP_SERVER_ERROR if status >= 500 else Reason.HTTP_CLIENT_ERROR
     return Trouble(Outcome.FAILED, reason, f"HTTP {status}")
 
 
@@ -94,6 +101,8 @@ def _in_words(error: BaseException, reason: Reason) -> str | None:
         return "the connection was cut before the end"
     if isinstance(error, DownloadConnectionRefusedError):
         return "the connection was refused"
+    if isinstance(error, DownloadCancelledError) and not str(error):
+        return "more bytes than allowed"
     if reason is Reason.TLS:
         causes = (f"{type(cause).__name__}: {cause}"[:200] for cause in _causes(error) if not _is_wrapper(cause))
         return f"no secure connection: {next(causes, 'unknown')}"
@@ -107,10 +116,8 @@ def _is_wrapper(error: BaseException) -> bool:
 def _network_reason(error: BaseException, text: str) -> Reason:
     if isinstance(error, (DownloadTimeoutError, TimeoutError)):
         return Reason.TIMEOUT
-    # Scrapy tells a size limit from other cancellations by its words only.
-    if isinstance(error, (DownloadCancelledError, IgnoreRequest)) and (
-        "max size" in text or "DOWNLOAD_MAXSIZE" in text
-    ):
+    # Scrapy cancels downloads for their size only; what grows too large when it is unpacked is told by words.
+    if isinstance(error, DownloadCancelledError) or (isinstance(error, IgnoreRequest) and "DOWNLOAD_MAXSIZE" in text):
         return Reason.TOO_MANY_BYTES
     names = {f"{type(cause).__module__}.{type(cause).__name__}".lower() for cause in _causes(error)}
     if any("ssl" in name or "service_identity" in name or "tls" in name for name in names):

@@ -32,7 +32,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the first bytes of a picture tell: pixels as stored, not turned upright, and the type."""
+    """What the first bytes of a picture tell: pixels, upright where the orientation stands there too, and the type."""
 
     width: int | None = None
     height: int | None = None
@@ -41,10 +41,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Find:
-    """One settled candidate: its record, and its bytes where the outcome is FETCHED."""
+    """One settled candidate.
+
+    Attributes:
+        data: Its bytes, where the outcome is FETCHED.
+        bytes_saved: Of its file, how many were not asked for or not waited for, as far as that is known.
+    """
 
     record: CrawlRecord
     data: bytes | None = None
+    bytes_saved: int = 0
 
 
 class RecordMaker:
@@ -70,16 +76,26 @@ class RecordMaker:
         )
         return Find(record, data)
 
-    def known(self, candidate: Candidate, sha256: str | None, *, consent: Consent | None = None) -> Find:
+    def known(
+        self, candidate: Candidate, sha256: str | None, *, consent: Consent | None = None, bytes_saved: int = 0
+    ) -> Find:
         """A find whose bytes are here already."""
-        return Find(self._record(candidate, Outcome.KNOWN, sha256=sha256, consent=consent))
+        record = self._record(candidate, Outcome.KNOWN, sha256=sha256, consent=consent)
+        return Find(record, bytes_saved=bytes_saved)
 
     def troubled(
-        self, candidate: Candidate, trouble: Trouble, *, http: HttpFacts | None = None, seen: Seen | None = None
+        self,
+        candidate: Candidate,
+        trouble: Trouble,
+        *,
+        http: HttpFacts | None = None,
+        seen: Seen | None = None,
+        bytes_saved: int = 0,
     ) -> Find:
         """A find that gave nothing."""
         consent = trouble.consent
-        return Find(self._record(candidate, trouble.outcome, http=http, trouble=trouble, consent=consent, seen=seen))
+        record = self._record(candidate, trouble.outcome, http=http, trouble=trouble, consent=consent, seen=seen)
+        return Find(record, bytes_saved=bytes_saved)
 
     def _record(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -52,7 +53,8 @@ class Frontier(Generic[T]):
         self._found = 0
         self._entries: dict[str, _Entry[T]] = {}
         self._heap: list[tuple[tuple[int, int], str]] = []
-        self._seen: set[str] = set()
+        # Digests: pages come and go, but their addresses are remembered for the whole crawl.
+        self._seen: set[bytes] = set()
 
     @property
     def was_cut(self) -> bool:
@@ -74,9 +76,10 @@ class Frontier(Generic[T]):
 
     def mark_seen(self, url: str) -> bool:
         """Remember an address, as of a page that another one redirected to; whether it was new."""
-        if url in self._seen:
+        digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        if digest in self._seen:
             return False
-        self._seen.add(url)
+        self._seen.add(digest)
         return True
 
     def to_ask(self) -> Iterator[Visit]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crawler.consent.objections import Objection
 from crawler.urls import file_name
 from pipeline.records import DeclaredLicense
 
@@ -23,7 +24,7 @@ class ImageItem:
         page_title: Titles of the page, or names of the folders, that speak of this picture; empty on a page that
             shows many.
         license: What the page declares for this picture.
-        refusal: Why the page does not want it used by machines, such as `meta robots: noai`.
+        refusal: What the page says against its use by machines, or None.
         thumbnail_of: A page of the same site that this picture links to, and that probably has it in full size.
         found_by: The keyword whose search brought it, for a source that searches itself.
         source_id: The source's own name for the picture; the same picture has the same one for ever.
@@ -48,7 +49,7 @@ class ImageItem:
     creator: str | None = None
     creator_url: str | None = None
     license: DeclaredLicense | None = None
-    refusal: str | None = None
+    refusal: Objection | None = None
     thumbnail_of: str | None = None
     found_by: str | None = None
     source_id: str | None = None

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from crawler.filters import Filters
+from crawler.finds import Trouble
+from pipeline.errors import Reason
+from pipeline.records import Outcome
 
 DEFAULT_MAX_IMAGE_BYTES = 32 * 2**20
 
@@ -27,6 +30,8 @@ class CrawlRequest:
         delay_seconds: Least time between two requests to one host; not applied to loopback.
         concurrency_per_host: Most requests at once to one host.
         max_image_bytes: Larger files are refused.
+        max_pixels: Ingest rejects pictures with more, so they are not fetched.
+        min_side: Least width and height in pixels, likewise.
         max_pages: Most pages read.
         max_depth: Most links between the start page and a page read.
         product_version: Sent to every site as part of the user agent.
@@ -49,6 +54,8 @@ class CrawlRequest:
     delay_seconds: float = 0.25
     concurrency_per_host: int = 4
     max_image_bytes: int = DEFAULT_MAX_IMAGE_BYTES
+    max_pixels: int = 50_000_000
+    min_side: int = 64
     max_pages: int = 500
     max_depth: int = 5
     product_version: str = "0"
@@ -64,6 +71,20 @@ class CrawlRequest:
         """How this crawl names itself: the product, its version, and whom to write to."""
         product = f"dreamcrawl/{self.product_version}"
         return f"{product} (+{self.contact})" if self.contact else product
+
+    def objection_to(self, width: int | None, height: int | None, media_type: str | None) -> Trouble | None:
+        """Why a picture of this size and type is left out, by the filters or by ingest; None for what is not known."""
+        if (found := self.filters.objection_to(width, height, media_type)) is not None:
+            return found
+        if not width or not height:
+            return None
+        if min(width, height) < self.min_side:
+            detail = f"{width} x {height} pixels; the least side is {self.min_side}"
+            return Trouble(Outcome.FILTERED, Reason.TOO_SMALL, detail)
+        if width * height > self.max_pixels:
+            detail = f"{width} x {height} = {width * height} pixels; at most {self.max_pixels} are allowed"
+            return Trouble(Outcome.FILTERED, Reason.TOO_MANY_PIXELS, detail)
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """This request as JSON values."""
@@ -121,6 +142,7 @@ class Job:
         crawl_id: Name of the new inbox.
         about: What ingest should know of the crawl.
         catalog: Path or address of the catalog whose ledger is asked, or None.
+        page_cache: Folder of the pages of earlier crawls, or None.
     """
 
     request: CrawlRequest
@@ -128,6 +150,7 @@ class Job:
     crawl_id: str
     about: Mapping[str, Any]
     catalog: str | None
+    page_cache: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """This job as JSON values."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 
-ASKED_AGAIN = frozenset({"refused", "filtered", "queued", "withdrawn"})
+ASKED_AGAIN = frozenset({"refused", "filtered", "queued"})
 
 
 class KnownEntry(Protocol):
@@ -42,6 +42,14 @@ class KnownEntry(Protocol):
         """Such as `image/jpeg`."""
 
     @property
+    def size_bytes(self) -> int | None:
+        """Of the file that is here, where it is known."""
+
+    @property
+    def refused_in_headers(self) -> bool:
+        """Whether what speaks against it came with the picture itself."""
+
+    @property
     def fetch_again(self) -> bool:
         """Whether it failed for a passing reason."""
 
@@ -65,9 +73,23 @@ def needs_request(entry: KnownEntry, request: CrawlRequest) -> bool:
     """Whether a known address is to be asked for again.
 
     A refusal is never remembered: what a site allows is asked each time. Nor is what a filter left out: the filter may
-    be another one now, and the same one stops it before any request, by what was seen of it.
+    be another one now, and the same one stops it before any request, by what was seen of it. A withdrawn picture whose
+    bytes are here is only looked up again in what its site says.
     """
-    return request.retry_failed or entry.fetch_again or entry.state in ASKED_AGAIN
+    if entry.state == "withdrawn":
+        return entry.sha256 is None
+    failed = entry.state == "failed" and (request.retry_failed or entry.fetch_again)
+    return failed or entry.state in ASKED_AGAIN
+
+
+def needs_answer(entry: KnownEntry, request: CrawlRequest) -> bool:
+    """Whether a picture whose bytes are here is asked for again, on the condition that they have changed.
+
+    Only the headers of an answer tell whether what was once said there still holds.
+    """
+    return entry.sha256 is not None and (
+        request.revalidate or (entry.state == "withdrawn" and entry.refused_in_headers)
+    )
 
 
 def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
@@ -75,4 +97,4 @@ def counts_as_collected(entry: KnownEntry, request: CrawlRequest) -> bool:
 
     One that gave no bytes did not count then either.
     """
-    return not request.only_new and entry.state in {"kept", "rejected"}
+    return not request.only_new and entry.state in {"kept", "withdrawn", "rejected"}

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crawler.candidates import Candidate, Candidates
+from crawler.consent.verdicts import ON_PAGES, refused
 from crawler.finds import Find, RecordMaker, Trouble
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
-from crawler.known import KnownEntry, LedgerView, counts_as_collected, needs_request
+from crawler.known import KnownEntry, LedgerView, counts_as_collected, needs_answer, needs_request
 from pipeline.errors import Reason
 from pipeline.records import KeywordMatch, Outcome
 
@@ -28,11 +29,17 @@ class FetchImage:
 
     Attributes:
         etag: With `last_modified`: of the bytes already here, to be told whether they have changed.
+        sha256: Of the bytes that are here, if they have not.
+        counts: Whether it then counts towards the limit.
+        size_bytes: Of the file, as far as it is known; else 0.
     """
 
     candidate: Candidate
     etag: str | None = None
     last_modified: str | None = None
+    sha256: str | None = None
+    counts: bool = False
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,13 @@ class Recheck:
     Attributes:
         sha256: Of the bytes that are here; None when they were not kept.
         counts: Whether it counts towards the limit.
+        size_bytes: Of the file, as far as it is known; else 0.
     """
 
     candidate: Candidate
     sha256: str | None
     counts: bool
+    size_bytes: int = 0
 
 
 PictureStep = FetchImage | Recheck | Find
@@ -73,11 +82,8 @@ class PictureQueue:
         return self.candidates.wants_more
 
     def match(self, item: ImageItem) -> tuple[KeywordMatch, ...] | None:
-        """The matches of an item; None when keywords are asked for and it has none, or an excluded word has one."""
-        texts = item.texts()
-        if self._request.exclusions and match_keywords(self._request.exclusions, texts):
-            return None
-        matches = match_keywords(self._request.keywords, texts)
+        """The matches of an item; None when keywords are asked for and it has none."""
+        matches = match_keywords(self._request.keywords, item.texts())
         if item.found_by and item.found_by not in {match.keyword for match in matches}:
             matches = (*matches, KeywordMatch(item.found_by, (SEARCH_FIELD,), SEARCH_SCORE))
         return None if self._request.keywords and not matches else matches
@@ -101,20 +107,29 @@ class PictureQueue:
         while (candidate := self.candidates.next()) is not None:
             item = candidate.item
             entry = self._ledger.find(item, source=candidate.source or self._records.source)
-            if (trouble := self._objection(item, entry)) is not None:
-                steps.append(self._records.troubled(candidate, trouble))
+            size_bytes = (entry.size_bytes if entry is not None else None) or item.size_bytes or 0
+            if (trouble := objection(self._request, item, entry)) is not None:
+                steps.append(self._records.troubled(candidate, trouble, bytes_saved=size_bytes))
                 self.candidates.settle(candidate, sha256=None, counts=False)
             elif entry is None or needs_request(entry, self._request):
                 steps.append(FetchImage(candidate))
-            elif self._request.revalidate and entry.sha256 is not None:
-                steps.append(FetchImage(candidate, entry.etag, entry.last_modified))
+            elif needs_answer(entry, self._request):
+                counts = counts_as_collected(entry, self._request)
+                validators = entry.etag, entry.last_modified
+                steps.append(FetchImage(candidate, *validators, entry.sha256, counts, size_bytes))
             else:
-                steps.append(Recheck(candidate, entry.sha256, counts_as_collected(entry, self._request)))
+                steps.append(Recheck(candidate, entry.sha256, counts_as_collected(entry, self._request), size_bytes))
         return steps
 
-    def _objection(self, item: ImageItem, entry: KnownEntry | None) -> Trouble | None:
-        if item.refusal is not None:
-            return Trouble(Outcome.REFUSED, Reason.OPT_OUT, item.refusal)
-        filters = self._request.filters
-        seen = filters.objection_to(entry.width, entry.height, entry.media_type) if entry is not None else None
-        return filters.objection(item) or seen
+
+def objection(request: CrawlRequest, item: ImageItem, entry: KnownEntry | None) -> Trouble | None:
+    """Why a picture is not asked for, by what its page, its source and the ledger say of it; None when nothing is."""
+    if item.refusal is not None:
+        return refused(item.refusal, ON_PAGES)
+    if excluded := match_keywords(request.exclusions, item.texts()):
+        where = excluded[0].fields[0].replace("_", " ")
+        return Trouble(Outcome.FILTERED, Reason.EXCLUDED, f"{excluded[0].keyword!r} stands in its {where}")
+    told = request.filters.objection(item) or request.objection_to(item.width, item.height, item.media_type)
+    if told is not None or entry is None:
+        return told
+    return request.objection_to(entry.width, entry.height, entry.media_type)

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crawler import errors as crawl_errors
 from crawler.errors import ContactMissing, CrawlProcessFailed, SiteUnreachable
 from crawler.job import CrawlProgress, CrawlRequest, Job
 from crawler.keywords import parse_keywords
+from crawler.secrets import without_secrets
 from crawler.sources import make_source
-from crawler.sources.base import FileSource, ListSource, Source, WebSource
+from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
 from crawler.supervised import ChildEnd, run_child
 from crawler.urls import host_and_port, is_loopback
 from pipeline import errors as pipeline_errors
@@ -33,6 +35,7 @@ def crawl(
     crawl_id: str,
     about: Mapping[str, Any],
     catalog: str | None,
+    page_cache: Path | None = None,
     on_progress: Callable[[CrawlProgress], None] | None = None,
 ) -> CrawlReport:
     """Crawl into a new, sealed inbox `inbox_parent / crawl_id`.
@@ -46,11 +49,12 @@ def crawl(
         crawl_id: Name of the inbox; unique for ever.
         about: What ingest should know, as JSON values; source, keywords and start time are added.
         catalog: Path or address of the catalog, whose ledger says what needs no request; None for none.
+        page_cache: Folder of the pages of earlier crawls, which are sent again only if they changed; None for none.
         on_progress: Called several times a second, in the caller's thread.
 
     Raises:
         UnknownSource: There is no such source.
-        SourceError: The source cannot take its argument.
+        SourceError: The source cannot take its argument, or cannot search for this, such as for want of a key.
         KeywordInvalid: A keyword can match nothing.
         ContactMissing: The site is not one's own machine, and no usable contact is given.
         SiteUnreachable: The start page could not be had, and nothing was found; no inbox is left.
@@ -71,8 +75,10 @@ def crawl(
     path = inbox_parent / crawl_id
     if path.exists():
         raise pipeline_errors.InboxUnusable(f"there is an inbox {path} already; a crawl id is used once")
-    job = Job(request, str(inbox_parent), crawl_id, facts, catalog)
+    pages = None if page_cache is None else str(page_cache.absolute())
+    job = Job(request, str(inbox_parent), crawl_id, facts, catalog, pages)
     end = run_child(job, on_progress=on_progress)
+    end.last_words = without_secrets(end.last_words, request.credentials)
     try:
         return _report(path, end)
     finally:
@@ -85,12 +91,16 @@ def check_request(request: CrawlRequest) -> CrawlRequest:
 
     Raises:
         UnknownSource: There is no such source.
-        SourceError: The source cannot take its argument.
+        SourceError: The source cannot take its argument, or cannot search for this, such as for want of a key.
         KeywordInvalid: A keyword can match nothing.
         ContactMissing: The site is not one's own machine, and no usable contact is given.
     """
     request = dataclasses.replace(request, keywords=parse_keywords(request.keywords))
-    _check_contact(request, make_source(request.source, request.argument))
+    # Those of earlier crawls are not asked of their sources; where they lie is known once the ledger is read.
+    source = None if request.retry_failed else make_source(request.source, request.argument)
+    _check_contact(request, source)
+    if isinstance(source, ApiSource):
+        source.begin(request.keywords, request.filters, has_credential=source.credential in request.credentials)
     return request
 
 
@@ -120,13 +130,13 @@ def _report(path: Path, end: ChildEnd) -> CrawlReport:
 
 
 def _error(kind: str, text: str) -> Exception:
-    known = getattr(pipeline_errors, kind, None)
+    known = getattr(pipeline_errors, kind, None) or getattr(crawl_errors, kind, None)
     if isinstance(known, type) and issubclass(known, pipeline_errors.PipelineError):
         return known(text)
     return CrawlProcessFailed(f"{kind}: {text}")
 
 
-def _check_contact(request: CrawlRequest, source: Source) -> None:
+def _check_contact(request: CrawlRequest, source: Source | None) -> None:
     if request.contact is not None and (
         not _CONTACT.fullmatch(request.contact) or _NOT_IN_CONTACT & set(request.contact)
     ):
@@ -134,7 +144,7 @@ def _check_contact(request: CrawlRequest, source: Source) -> None:
             f"contact {request.contact!r} is neither an e-mail address nor a web address; "
             "correct --contact or the setting `contact` (DREAMCRAWL_CONTACT)"
         )
-    if isinstance(source, FileSource) or request.contact is not None:
+    if source is None or isinstance(source, FileSource) or request.contact is not None:
         return
     if isinstance(source, ListSource):
         raise ContactMissing(

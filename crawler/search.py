@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from crawler.candidates import Candidate
+from crawler.consent.objections import Objection
 from crawler.finds import Find, RecordMaker
 from crawler.frontier import Frontier, Visit
 from crawler.items import PageLink, ParsedPage
@@ -40,22 +41,35 @@ Step = ReadPage | PictureStep
 
 @dataclass(frozen=True)
 class Page:
-    """A page that came: its canonical address after redirects, and its text."""
+    """A page that came.
+
+    Attributes:
+        url: Its canonical address after redirects.
+        html: Its text.
+        refusal: What its headers say against the use of its pictures, or None.
+    """
 
     url: str
     html: str
+    refusal: Objection | None = None
 
 
 class Search:
-    """One crawl of a site, as a machine without clock or network."""
+    """One crawl of a site, as a machine without clock or network.
+
+    Attributes:
+        source: What it crawls.
+    """
 
     def __init__(
         self, source: WebSource, request: CrawlRequest, *, records: RecordMaker, ledger: LedgerView, notes: Notes
     ) -> None:
-        self._source = source
+        self.source = source
         self._request = request
         self._notes = notes
         self._queue = PictureQueue(request, records=records, ledger=ledger)
+        self._second_start_url = source.second_start_url()
+        self._first_failure = ""
         self._frontier: Frontier[Page | str] = Frontier(
             max_pages=request.max_pages, at_once=2 * request.concurrency_per_host
         )
@@ -65,6 +79,10 @@ class Search:
         """Whether as many pictures are collected as were asked for: there are no more steps."""
         return self._queue.candidates.is_full
 
+    def waiting(self) -> int:
+        """How many pictures are in line."""
+        return self._queue.candidates.waiting
+
     @property
     def is_held_up(self) -> bool:
         """Whether pages that came wait for one that has not."""
@@ -72,7 +90,7 @@ class Search:
 
     def begin(self) -> list[Step]:
         """The first steps."""
-        self._frontier.add(Visit(self._source.start_url), priority=0)
+        self._frontier.add(Visit(self.source.start_url), priority=0)
         return self._steps()
 
     def page_came(self, asked: str, page: Page) -> list[Step]:
@@ -114,16 +132,19 @@ class Search:
 
     def _read(self, visit: Visit, page: Page) -> list[Find]:
         if visit.depth == 0:
-            if not self._source.follows(page.url):
+            if not self.source.follows(page.url):
                 self._notes.warn(f"{visit.url} redirects to {page.url}; that site was crawled")
-            self._source.moved(page.url)
+            self.source.moved(page.url)
         if page.url != visit.url and not self._frontier.mark_seen(page.url):
             return []
         self._notes.page_read(urlsplit(page.url).netloc)
         try:
-            parsed = self._source.parse(page.url, page.html)
+            parsed = self.source.parse(page.url, page.html)
         except Exception as error:  # noqa: BLE001  # pages are hostile, and one that breaks the parser is only one
             return self._failed(visit, f"could not be understood: {error!r}")
+        if page.refusal is not None:
+            items = (replace(item, refusal=item.refusal or page.refusal) for item in parsed.items)
+            parsed = replace(parsed, items=tuple(items))
         shown, followed = self._sort(parsed, page.url)
         if shown:
             self._queue.candidates.has_full_size(visit.url)
@@ -135,7 +156,12 @@ class Search:
 
     def _failed(self, visit: Visit, why: str) -> list[Find]:
         line = f"{visit.url}: {why}"
+        if visit.depth == 0 and self._second_start_url is not None:
+            self._frontier.add(Visit(self._second_start_url), priority=0)
+            self._second_start_url, self._first_failure = None, line
+            return []
         if visit.depth == 0:
+            line = "; ".join(filter(None, (self._first_failure, line)))
             self._notes.start_failed(line)
         self._notes.page_failed(line)
         return self._queue.offer(self._queue.candidates.take_thumbnails(visit.url))
@@ -148,7 +174,7 @@ class Search:
                 continue
             candidate = Candidate(item, matches)
             target = item.thumbnail_of
-            if target is None or target == url or not self._source.follows(target):
+            if target is None or target == url or not self.source.follows(target):
                 shown.append(candidate)
             else:
                 self._queue.candidates.defer(candidate)

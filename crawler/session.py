@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crawler.finds import Find
+from crawler.host_gates import HostGates
 from crawler.job import CrawlProgress, CrawlRequest
 from crawler.known import LedgerView
+from crawler.secrets import without_secrets
 from pipeline.errors import Reason
 from pipeline.inbox import InboxWriter
 from pipeline.records import CrawlReport, Outcome
@@ -32,6 +34,8 @@ class Session:
         self.ledger = ledger
         self.start_error: str | None = None
         self.on_full: Callable[[], None] = lambda: None
+        self.hosts: HostGates | None = None
+        self.waiting: Callable[[], int] = lambda: 0
         self._is_full = False
         self._writer = writer
         self._on_progress = on_progress
@@ -41,6 +45,9 @@ class Session:
         self._outcomes: Counter[Outcome] = Counter()
         self._reasons: Counter[Reason] = Counter()
         self._bytes = 0
+        self._bytes_received = 0
+        self._bytes_saved = 0
+        self._requests = 0
         self._pages = 0
         self._failed_pages = 0
         self._first_failed_page = ""
@@ -70,7 +77,11 @@ class Session:
         return sum(self._outcomes.values())
 
     def add(self, find: Find) -> None:
-        """Write one find to the inbox, and count it. Does nothing once the session is sealed.
+        """Write one find to the inbox, as `add_all` does."""
+        self.add_all([find])
+
+    def add_all(self, finds: Sequence[Find]) -> None:
+        """Write finds to the inbox, and count them. Does nothing once the session is sealed.
 
         Raises:
             WorkspaceUnusable: The disk is full.
@@ -78,12 +89,22 @@ class Session:
         with self._mutex:
             if self._sealed is not None:
                 return
-            self._writer.add(find.record, find.data)
-            self._outcomes[find.record.outcome] += 1
-            if find.record.reason is not None:
-                self._reasons[find.record.reason] += 1
-            self._bytes += len(find.data or b"")
+            self._writer.add_all([(find.record, find.data) for find in finds])
+            for find in finds:
+                self._outcomes[find.record.outcome] += 1
+                if find.record.reason is not None:
+                    self._reasons[find.record.reason] += 1
+                self._bytes += len(find.data or b"")
+                self._bytes_saved += find.bytes_saved
         self._tell()
+
+    def request_sent(self) -> None:
+        """Count one request; called in the network's thread only, as is `received`."""
+        self._requests += 1
+
+    def received(self, size_bytes: int) -> None:
+        """Count bytes of a response's body."""
+        self._bytes_received += size_bytes
 
     def page_read(self, host: str) -> None:
         """Count one page."""
@@ -96,11 +117,11 @@ class Session:
         """Count one page that could not be read."""
         with self._mutex:
             self._failed_pages += 1
-            self._first_failed_page = self._first_failed_page or line
+            self._first_failed_page = self._first_failed_page or without_secrets(line, self.request.credentials)
 
     def start_failed(self, line: str) -> None:
         """Remember why the start page could not be read."""
-        self.start_error = line
+        self.start_error = without_secrets(line, self.request.credentials)
 
     def visiting(self, host: str) -> None:
         """Remember the host of the last answer."""
@@ -108,6 +129,7 @@ class Session:
 
     def warn(self, line: str) -> None:
         """A line for the user; each only once."""
+        line = without_secrets(line, self.request.credentials)
         with self._mutex:
             if line not in self._warnings:
                 self._warnings.append(line)
@@ -133,13 +155,16 @@ class Session:
                 filtered=self._outcomes[Outcome.FILTERED],
                 postponed=self._outcomes[Outcome.POSTPONED],
                 failed=self._outcomes[Outcome.FAILED],
+                waiting=self.waiting(),
+                hosts=self.hosts.lines() if self.hosts is not None else (),
                 host=self._host,
                 seconds=round(time.monotonic() - self._began, 3),
+                bytes_received=self._bytes_received,
             )
 
     def _report(self, finished: str) -> CrawlReport:
         progress = self.progress()
-        warnings = list(self._warnings)
+        warnings = [*self._warnings, *(self.hosts.warnings() if self.hosts is not None else ())]
         if self._failed_pages:
             more = f" (and {self._failed_pages - 1} more pages)" if self._failed_pages > 1 else ""
             warnings.append(f"not read: {self._first_failed_page}{more}")
@@ -154,10 +179,14 @@ class Session:
             failed=progress.failed,
             pages=progress.pages,
             bytes_fetched=self._bytes,
+            bytes_received=self._bytes_received,
+            bytes_saved=self._bytes_saved,
+            requests=self._requests,
             seconds=progress.seconds,
             finished=finished,
             reasons={reason.value: count for reason, count in self._reasons.items()},
             warnings=tuple(warnings),
+            hosts=self.hosts.statistics() if self.hosts is not None else {},
         )
 
     def _tell(self, *, always: bool = False) -> None:

@@ -20,7 +20,14 @@ USER_AGENT = "dreamcrawl/0"
 
 # Safety. A proxy would do the resolving for us, past the address guard, so none is used.
 TWISTED_DNS_RESOLVER = "crawler.resolver.GuardedResolver"
-DOWNLOAD_HANDLERS = {"data": None, "file": None, "ftp": None, "s3": None}
+DOWNLOAD_HANDLERS = {
+    "http": "crawler.connections.GuardedDownloadHandler",
+    "https": "crawler.connections.GuardedDownloadHandler",
+    "data": None,
+    "file": None,
+    "ftp": None,
+    "s3": None,
+}
 DOWNLOAD_VERIFY_CERTIFICATES = True
 DOWNLOAD_MAXSIZE = DEFAULT_MAX_IMAGE_BYTES
 DOWNLOAD_WARNSIZE = 0
@@ -33,10 +40,10 @@ TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 REDIRECT_MAX_TIMES = 5
 
-# Manners, which are `crawler.host_gate`'s: Scrapy's own limits per host stay open.
+# Manners, which are `crawler.host_gates`'s. Scrapy's own limits stay open: a request that waits counts as active.
 ROBOTSTXT_OBEY = False  # ours instead, which takes an unreadable robots.txt as closed
 RETRY_ENABLED = False  # ours instead, which waits, and heeds Retry-After
-CONCURRENT_REQUESTS = 8
+CONCURRENT_REQUESTS = 1024
 CONCURRENT_REQUESTS_PER_DOMAIN = 64
 DOWNLOAD_DELAY = 0
 DREAMCRAWL_CONCURRENCY_PER_HOST = 4
@@ -46,11 +53,13 @@ CONCURRENT_ITEMS = 1  # of one response: a picture is written before the other p
 
 DOWNLOADER_MIDDLEWARES = {
     "crawler.downloader_middlewares.AddressMiddleware": 50,
-    "crawler.downloader_middlewares.RobotsMiddleware": 100,
+    "crawler.consent_gate.ConsentGateMiddleware": 100,
     "crawler.downloader_middlewares.KnownMiddleware": 150,
     "crawler.retries.RetryMiddleware": 550,
+    # After redirects, and once bodies are unpacked: 590 is Scrapy's HttpCompressionMiddleware.
+    "crawler.page_cache.PageCacheMiddleware": 585,
     "crawler.downloader_middlewares.RedirectMiddleware": 600,
-    "crawler.host_gate.HostGateMiddleware": 1000,
+    "crawler.host_middleware.HostMiddleware": 1000,
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
@@ -58,7 +67,6 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
 }
 EXTENSIONS = {"crawler.early_abort.EarlyAbort": 500}
-ITEM_PIPELINES = {"crawler.item_pipelines.InboxPipeline": 100}
 
 # Order: pages in the order found, not the last first.
 SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"
@@ -68,6 +76,8 @@ LOGSTATS_INTERVAL = 0
 STATS_DUMP = False
 # Ours: what the address middleware and the resolver read.
 DREAMCRAWL_ADDRESS_POLICY = AddressPolicy()
+# Folder of `crawler.page_cache`; empty: pages are not kept.
+DREAMCRAWL_PAGE_CACHE = ""
 
 
 def constants() -> dict[str, Any]:
@@ -75,21 +85,21 @@ def constants() -> dict[str, Any]:
     return {name: value for name, value in globals().items() if name.isupper()}
 
 
-def settings_for(request: CrawlRequest, policy: AddressPolicy) -> dict[str, Any]:
+def settings_for(request: CrawlRequest, policy: AddressPolicy, *, page_cache: str | None = None) -> dict[str, Any]:
     """All settings of one crawl.
 
     Args:
         request: What was asked for.
         policy: The addresses that may be reached.
+        page_cache: Folder of the pages of earlier crawls, or None.
     """
     return {
         **constants(),
         "USER_AGENT": request.user_agent,
-        # Enough for a site and the host of its pictures; more under way would only loosen the order of priorities.
-        "CONCURRENT_REQUESTS": 2 * request.concurrency_per_host,
         "DREAMCRAWL_CONCURRENCY_PER_HOST": request.concurrency_per_host,
         "DREAMCRAWL_DELAY_SECONDS": request.delay_seconds,
         "DOWNLOAD_MAXSIZE": max(request.max_image_bytes, MAX_PAGE_BYTES),
         "DREAMCRAWL_ADDRESS_POLICY": policy,
+        "DREAMCRAWL_PAGE_CACHE": page_cache or "",
         "DREAMCRAWL_DEADLINE_SECONDS": request.deadline_seconds,
     }

@@ -98,7 +98,8 @@ def _follow(
             case "started" if deadline_seconds is not None:
                 kill_at = time.monotonic() + deadline_seconds + STOP_SECONDS
             case "progress":
-                end.progress = CrawlProgress(**{f.name: event[f.name] for f in fields(CrawlProgress)})
+                values = {f.name: event[f.name] for f in fields(CrawlProgress)}
+                end.progress = CrawlProgress(**{**values, "hosts": tuple(values["hosts"])})
                 if on_progress is not None:
                     on_progress(end.progress)
             case "end":

@@ -68,7 +68,8 @@ class KeywordCounts:
         unique: Different photographs.
         exact_duplicates: Further files with the same bytes or the same pixels.
         near_duplicates: Further files that resemble a photograph.
-        broken: Files that come, but are no picture: truncated, or HTML.
+        broken: Pictures that come, but are truncated.
+        not_images: Files that their first bytes show to be none, so that a crawl does not hand them on.
         missing: Pictures that the server does not have.
         closed: Pictures on open pages that robots.txt closes.
         hidden: Pictures on closed pages, of which a crawl must not even learn.
@@ -78,6 +79,7 @@ class KeywordCounts:
     exact_duplicates: int
     near_duplicates: int
     broken: int
+    not_images: int
     missing: int
     closed: int
     hidden: int
@@ -90,7 +92,12 @@ class KeywordCounts:
     @property
     def found(self) -> int:
         """How many candidates a crawl has a record of."""
-        return self.fetched + self.missing + self.closed
+        return self.fetched + self.failed + self.closed
+
+    @property
+    def failed(self) -> int:
+        """How many candidates give no picture that can be handed on."""
+        return self.missing + self.not_images
 
 
 def plan_pictures() -> list[SitePicture]:
@@ -166,7 +173,8 @@ def _counts(pictures: Sequence[SitePicture]) -> KeywordCounts:
         unique=number(Kind.ORIGINAL),
         exact_duplicates=number(Kind.BYTE_COPY, Kind.PIXEL_COPY),
         near_duplicates=number(Kind.NEAR_COPY),
-        broken=number(Kind.TRUNCATED, Kind.NOT_AN_IMAGE),
+        broken=number(Kind.TRUNCATED),
+        not_images=number(Kind.NOT_AN_IMAGE),
         missing=number(Kind.MISSING),
         closed=number(Kind.CLOSED),
         hidden=number(Kind.HIDDEN),

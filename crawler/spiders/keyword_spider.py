@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from scrapy import Spider, signals
 from scrapy.crawler import Crawler
-from scrapy.exceptions import CloseSpider, DontCloseSpider
 from scrapy.http import Request, Response, TextResponse
 from twisted.python.failure import Failure
 
 from crawler.candidates import Candidate
-from crawler.downloader_middlewares import API, KNOWN, STAYS_ON_SITE
-from crawler.early_abort import ABORTED, CANDIDATE, MAX_BYTES
+from crawler.consent.headers import page_objection
+from crawler.downloader_middlewares import API, STAYS_ON_SITE
+from crawler.early_abort import MAX_BYTES, values_of
 from crawler.errors import CrawlError
-from crawler.failures import trouble_of
-from crawler.finds import Find, RecordMaker, Trouble
+from crawler.failures import CrawlEnds, trouble_of
+from crawler.finds import Find, RecordMaker
+from crawler.inbox_sink import InboxSink
 from crawler.listed_search import ListedSearch, ListedStep, ReadApi
+from crawler.page_cache import KEPT_PAGE
+from crawler.picture_fetcher import PictureFetcher
 from crawler.picture_queue import FetchImage, Recheck
 from crawler.resolver import REFUSED_HOSTS
 from crawler.retries import NOT_BEFORE
@@ -31,19 +36,12 @@ from crawler.settings import MAX_PAGE_BYTES
 from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
 from crawler.spiders.local_files import find_files
 from crawler.urls import canonical_url
-from pipeline.records import HttpFacts
+from pipeline.errors import WorkspaceUnusable
+from pipeline.records import Outcome
 
-# Pictures before pages. Among the pages it is the search that decides.
-_IMAGE_PRIORITY = 10_000
-_IMAGE_HEADERS = {
-    "Accept": "image/webp,image/png,image/jpeg,image/gif;q=0.9,*/*;q=0.5",
-    # The bytes are to come as they lie on the server.
-    "Accept-Encoding": "identity",
-}
-_MAX_UNWRITTEN = 4
-_IDLE_CHECK_SECONDS = 0.01
 # How long pages that came wait for a better one before they are read out of order.
 PATIENCE_SECONDS = 10.0
+_NOTHING: tuple[Any, ...] = ()
 
 
 class KeywordSpider(Spider):
@@ -51,22 +49,33 @@ class KeywordSpider(Spider):
 
     name = "keyword"
 
-    def __init__(self, *, session: Session | None = None, source: Source | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        session: Session | None = None,
+        source: Source | Iterable[Candidate] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """source: Or the candidates of earlier crawls that are to be asked for again."""
         super().__init__(**kwargs)
         if session is None or source is None:
             raise CrawlError("this spider needs an inbox; start crawls with `dreamcrawl crawl`")
         self.session = session
         self._files = source if isinstance(source, FileSource) else None
-        self._records = RecordMaker(source.name, session.request.argument)
+        self._records = RecordMaker(session.request.source, session.request.argument)
         self._search = None if isinstance(source, FileSource) else make_search(source, session, self._records)
-        self._room = asyncio.Semaphore(_MAX_UNWRITTEN)
+        if self._search is not None:
+            session.waiting = self._search.waiting
+        self._sink = InboxSink(session.add_all, on_unusable=self._disk_is_unusable)
+        self._under_way = 0
+        self._is_quiet = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._impatient: asyncio.TimerHandle | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> KeywordSpider:
         """Connected to the crawl's signals."""
         spider = super().from_crawler(crawler, *args, **kwargs)
-        crawler.signals.connect(spider.idle, signal=signals.spider_idle)
         crawler.signals.connect(spider.broken, signal=signals.spider_error)
         return spider
 
@@ -76,134 +85,147 @@ class KeywordSpider(Spider):
         assert self._search is not None
         return self._search
 
+    @cached_property
+    def _fetcher(self) -> PictureFetcher:
+        shown_on_pages = isinstance(self._search, Search)
+        return PictureFetcher(self.crawler, self.session, self._records, shown_on_pages=shown_on_pages)
+
     async def start(self) -> AsyncIterator[Any]:
-        """The finds among the user's files, or the request for the start page."""
-        if self._files is None:
-            for step in self.search.begin():
-                yield self._carried_out(step)
+        """Carries the whole crawl out; Scrapy ends it once this is at its end."""
+        if self._files is not None:
+            async for find in find_files(self._files, self.session, self._records):
+                # Files are read faster than they are written; they must not pile up in memory.
+                await self._sink.put(find)
             return
-        async for find in find_files(self._files, self.session, self._records):
-            # Files are read faster than they are written; they must not pile up in memory.
-            await self._room.acquire()
-            yield find
-        engine: Any = self.crawler.engine
-        # Scrapy looks whether all is done when this ends, and then only every five seconds.
-        while not engine.scraper.slot.is_idle():  # noqa: ASYNC110  # Scrapy has no event for it
-            await asyncio.sleep(_IDLE_CHECK_SECONDS)
+        self._carry_out(self.search.begin())
+        while True:
+            while self._under_way and not self._is_over:
+                self._is_quiet.clear()
+                await self._is_quiet.wait()
+            steps: Sequence[Step | ListedStep] = [] if self._is_over else self.search.nothing_under_way()
+            if not steps:
+                return
+            self._carry_out(steps)
+            # Requests go to the engine directly; it is Scrapy that wants a generator.
+            for nothing in _NOTHING:
+                yield nothing
 
-    def written(self) -> None:
-        """Told by the item pipeline after each find."""
-        self._room.release()
-
-    def parse_page(self, response: Response, *, asked: str) -> Iterator[Any]:
+    def parse_page(self, response: Response, *, asked: str) -> None:
         """A page that came."""
         search = self.search
         assert isinstance(search, Search)
-        if isinstance(response, TextResponse):
-            steps = search.page_came(asked, Page(canonical_url(response.url), response.text))
+        url = canonical_url(response.url)
+        try:
+            text = search.source.text_of(url, response.body)
+        except ValueError as error:
+            self._settled(search.page_failed(asked, str(error)))
+            return
+        if text is None and isinstance(response, TextResponse):
+            text = response.text
+        if text is not None:
+            refusal = page_objection(partial(values_of, response.headers), where=url, now=datetime.now(UTC))
+            steps = search.page_came(asked, Page(url, text, refusal))
         else:
             steps = search.page_failed(asked, "is not a web page")
-        yield from self._carry_out(steps)
+        self._settled(steps)
 
-    def page_error(self, failure: Failure) -> Iterator[Any]:
+    def page_error(self, failure: Failure) -> None:
         """A page that did not come."""
+        if failure.check(CrawlEnds):
+            self._one_less()
+            return
         request: Request = failure.request
         trouble = trouble_of(failure.value, request.url, refused_hosts=REFUSED_HOSTS)
         search = self.search
         assert isinstance(search, Search)
-        yield from self._carry_out(search.page_failed(request.cb_kwargs["asked"], trouble.detail))
+        self._settled(search.page_failed(request.cb_kwargs["asked"], trouble.detail))
 
-    def parse_answer(self, response: Response, *, number: int) -> Iterator[Any]:
+    def parse_answer(self, response: Response, *, number: int) -> None:
         """An API's answer that came, whatever its status."""
         search = self.search
         assert isinstance(search, ListedSearch)
         self.session.visiting(urlsplit(response.url).netloc)
-        yield from self._carry_out(search.answered(number, response.body, response.status))
+        self._settled(search.answered(number, response.body, response.status))
 
-    def answer_error(self, failure: Failure) -> Iterator[Any]:
+    def answer_error(self, failure: Failure) -> None:
         """An API's answer that did not come."""
+        if failure.check(CrawlEnds):
+            self._one_less()
+            return
         request: Request = failure.request
         trouble = trouble_of(failure.value, request.url, refused_hosts=REFUSED_HOSTS)
         search = self.search
         assert isinstance(search, ListedSearch)
-        yield from self._carry_out(search.unanswered(request.cb_kwargs["number"], trouble.detail))
-
-    def parse_image(self, response: Response, *, candidate: Candidate) -> Iterator[Any]:
-        """The bytes of a candidate, or why they are of no use."""
-        self.session.visiting(urlsplit(response.url).netloc)
-        trouble: Trouble | None = response.request.meta.get(ABORTED) if response.request is not None else None
-        if trouble is not None and "download_stopped" in response.flags:
-            find = self._records.troubled(candidate, trouble, http=_http_facts(response))
-        else:
-            find = self._records.fetched(candidate, response.body, http=_http_facts(response))
-        yield find
-        sha256 = find.record.sha256
-        yield from self._carry_out(self.search.image_settled(candidate, sha256, counts=sha256 is not None))
-
-    def parse_known(self, response: Response, *, step: Recheck) -> Iterator[Any]:  # noqa: ARG002  # there is none
-        """A known picture that may still be used."""
-        yield self._records.known(step.candidate, step.sha256)
-        yield from self._carry_out(self.search.image_settled(step.candidate, step.sha256, counts=step.counts))
-
-    def image_error(self, failure: Failure) -> Iterator[Any]:
-        """A candidate that was refused or did not come."""
-        request: Request = failure.request
-        trouble = trouble_of(failure.value, request.url, refused_hosts=REFUSED_HOSTS)
-        response: Response | None = getattr(failure.value, "response", None)
-        kwargs = request.cb_kwargs
-        candidate: Candidate = kwargs["step"].candidate if "step" in kwargs else kwargs["candidate"]
-        yield self._records.troubled(candidate, trouble, http=_http_facts(response) if response is not None else None)
-        yield from self._carry_out(self.search.image_settled(candidate, None, counts=False))
-
-    def idle(self) -> None:
-        """Nothing is under way."""
-        if isinstance(self._search, Search) and self._carry_out_now(self._search.nothing_under_way()):
-            raise DontCloseSpider
+        self._settled(search.unanswered(request.cb_kwargs["number"], trouble.detail))
 
     def broken(self, failure: Failure, response: Response) -> None:
         """A fault of ours: told, and the crawl goes on."""
         self.session.page_failed(f"{response.url}: {failure.value!r}")
+        self._one_less()
 
-    def _carry_out(self, steps: Iterable[Step | ListedStep]) -> Iterator[Request | Find]:
-        """Steps as Scrapy takes them from a callback; ends the crawl when there are enough pictures."""
-        yield from (self._carried_out(step) for step in steps)
+    @property
+    def _is_over(self) -> bool:
+        """Whether there is nothing more to do, or nobody any more to do it."""
+        engine: Any = self.crawler.engine
+        return self.search.is_full or engine.spider is None
+
+    def _settled(self, steps: Iterable[Step | ListedStep]) -> None:
+        """One request is over, and these are the steps that follow."""
+        self._carry_out(steps)
+        self._one_less()
+
+    def _one_less(self) -> None:
+        self._under_way -= 1
+        if self._under_way == 0 or self.search.is_full:
+            self._is_quiet.set()
+
+    def _carry_out(self, steps: Iterable[Step | ListedStep]) -> None:
+        """Start on the steps; ends the crawl when there are enough pictures."""
+        engine: Any = self.crawler.engine
+        for step in steps:
+            self._under_way += 1
+            match step:
+                case ReadPage():
+                    engine.crawl(self._page_request(step))
+                case ReadApi():
+                    engine.crawl(self._api_request(step))
+                case _:
+                    task = asyncio.create_task(self._one_picture(step))
+                    # The loop itself keeps no hold of a task.
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
         if self.search.is_full:
             self.session.full()
-            raise CloseSpider("limit")
         if self._impatient is None and isinstance(self.search, Search) and self.search.is_held_up:
             self._impatient = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
 
-    def _carry_out_now(self, steps: Iterable[Step | ListedStep]) -> bool:
-        """Steps from outside a callback; whether there was a request among them."""
+    async def _one_picture(self, step: FetchImage | Recheck | Find) -> None:
+        try:
+            if isinstance(step, Find):
+                await self._sink.put(step)
+                return
+            find = await (self._fetcher.fetch(step) if isinstance(step, FetchImage) else self._fetcher.recheck(step))
+            if find is None:
+                return
+            await self._sink.put(find)
+            is_known = find.record.outcome is Outcome.KNOWN
+            counts = step.counts if is_known else find.record.outcome is Outcome.FETCHED
+            self._carry_out(self.search.image_settled(step.candidate, find.record.sha256, counts=counts))
+        except Exception as error:  # noqa: BLE001  # a fault of ours: told, and the crawl goes on
+            self.session.page_failed(f"{step!r}: {error!r}"[:1000])
+        finally:
+            self._one_less()
+
+    def _disk_is_unusable(self, error: WorkspaceUnusable) -> None:
+        """A disk that takes no more ends the crawl, which keeps what it has."""
+        self.session.warn(str(error))
         engine: Any = self.crawler.engine
-        done = [self._carried_out(step) for step in steps]
-        for request_or_find in done:
-            if isinstance(request_or_find, Request):
-                engine.crawl(request_or_find)
-            else:
-                self.session.add(request_or_find)
-        if self.search.is_full:
-            self.session.full()
-        return any(isinstance(request_or_find, Request) for request_or_find in done)
+        self._closing = asyncio.get_running_loop().create_task(engine.close_spider_async(reason="disk"))
 
     def _lose_patience(self) -> None:
         self._impatient = None
-        engine: Any = self.crawler.engine
-        if engine.spider is not None and isinstance(self.search, Search) and self.search.is_held_up:
-            self._carry_out_now(self.search.go_past())
-
-    def _carried_out(self, step: Step | ListedStep) -> Request | Find:
-        match step:
-            case ReadPage():
-                return self._page_request(step)
-            case ReadApi():
-                return self._api_request(step)
-            case FetchImage():
-                return self._image_request(step)
-            case Recheck():
-                return self._recheck_request(step)
-            case _:
-                return step
+        if not self._is_over and isinstance(self.search, Search) and self.search.is_held_up:
+            self._carry_out(self.search.go_past())
 
     def _api_request(self, step: ReadApi) -> Request:
         url, headers = with_secrets(step.request, self.session.request.credentials)
@@ -223,67 +245,23 @@ class KeywordSpider(Spider):
             },
         )
 
-    def _recheck_request(self, step: Recheck) -> Request:
-        return Request(
-            step.candidate.item.image_url,
-            callback=self.parse_known,
-            errback=self.image_error,
-            cb_kwargs={"step": step},
-            priority=_IMAGE_PRIORITY,
-            dont_filter=True,
-            meta={KNOWN: True},
-        )
-
     def _page_request(self, step: ReadPage) -> Request:
+        assert isinstance(self.search, Search)
+        most = self.search.source.max_bytes_of(step.url) or MAX_PAGE_BYTES
         return Request(
             step.url,
             callback=self.parse_page,
             errback=self.page_error,
             cb_kwargs={"asked": step.url},
             dont_filter=True,
-            meta={STAYS_ON_SITE: not step.is_start, MAX_BYTES: MAX_PAGE_BYTES},
-        )
-
-    def _image_request(self, step: FetchImage) -> Request:
-        candidate = step.candidate
-        item, headers = candidate.item, dict(_IMAGE_HEADERS)
-        # Some hosts give pictures only to those who come from a page; but nothing of a secure page is told in the open.
-        if not (item.page_url.startswith("https:") and item.image_url.startswith("http:")):
-            headers["Referer"] = item.page_url
-        return Request(
-            item.image_url,
-            callback=self.parse_image,
-            errback=self.image_error,
-            cb_kwargs={"candidate": candidate},
-            headers=headers,
-            priority=_IMAGE_PRIORITY,
-            dont_filter=True,
-            meta={CANDIDATE: True, MAX_BYTES: self.session.request.max_image_bytes},
+            meta={STAYS_ON_SITE: not step.is_start, MAX_BYTES: most, KEPT_PAGE: True},
         )
 
 
 def make_search(
-    source: WebSource | ApiSource | ListSource, session: Session, records: RecordMaker
+    source: WebSource | ApiSource | ListSource | Iterable[Candidate], session: Session, records: RecordMaker
 ) -> Search | ListedSearch:
     """The search that a source wants."""
     if isinstance(source, WebSource):
         return Search(source, session.request, records=records, ledger=session.ledger, notes=session)
     return ListedSearch(source, session.request, records=records, ledger=session.ledger, notes=session)
-
-
-def _http_facts(response: Response) -> HttpFacts:
-    """What the server said, and the addresses passed through."""
-    redirects = response.request.meta.get("redirect_urls", []) if response.request is not None else []
-
-    def header(name: str) -> str | None:
-        value = response.headers.get(name)
-        return value.decode("latin-1")[:500] if value else None
-
-    return HttpFacts(
-        final_url=canonical_url(response.url),
-        status=response.status,
-        redirects=tuple(redirects),
-        content_type=header("Content-Type"),
-        etag=header("ETag"),
-        last_modified=header("Last-Modified"),
-    )

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from crawler.candidates import Candidate
-from crawler.finds import Find, RecordMaker, Trouble
+from crawler.finds import Find, RecordMaker, Seen, Trouble
+from crawler.first_bytes import read_whole
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
 from crawler.known import KnownEntry, counts_as_collected, needs_request
+from crawler.picture_queue import objection
 from crawler.session import Session
 from crawler.sources.base import FileSource
 from pipeline.errors import Reason
@@ -46,12 +48,17 @@ def _find(
     candidate: Candidate, path: Path, *, entry: KnownEntry | None, request: CrawlRequest, records: RecordMaker
 ) -> Find:
     url, most = candidate.item.image_url, request.max_image_bytes
+    if (trouble := objection(request, candidate.item, None)) is not None:
+        return records.troubled(candidate, trouble)
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             tag = f"{state.st_size}-{state.st_mtime_ns}"
-            if entry is not None and entry.etag == tag and not needs_request(entry, request):
-                return records.known(candidate, entry.sha256)
+            if entry is not None and entry.etag == tag:
+                if (trouble := request.objection_to(entry.width, entry.height, entry.media_type)) is not None:
+                    return records.troubled(candidate, trouble)
+                if not needs_request(entry, request):
+                    return records.known(candidate, entry.sha256)
             data = file.read(most + 1)
     except OSError as error:
         detail = f"{path.name} cannot be opened: {error.strerror or error}"
@@ -60,4 +67,10 @@ def _find(
     if len(data) > most:
         detail = f"{state.st_size} bytes, more than the {most} allowed"
         return records.troubled(candidate, Trouble(Outcome.FAILED, Reason.TOO_MANY_BYTES, detail), http=facts)
-    return records.fetched(candidate, data, http=facts)
+    seen = read_whole(data)
+    # Whether it is a picture at all is ingest's to say, which tells more of it.
+    if not isinstance(seen, Seen):
+        return records.fetched(candidate, data, http=facts)
+    if (trouble := request.objection_to(seen.width, seen.height, seen.media_type)) is not None:
+        return records.troubled(candidate, trouble, http=facts, seen=seen)
+    return records.fetched(candidate, data, http=facts, seen=seen)

@@ -39,7 +39,7 @@ def test_never_more_than_the_limit_are_collected_and_never_fewer_than_there_are(
         for found in batch:
             is_good = good[int(found.item.image_url)]
             collected += is_good
-            queue.settle(found, sha256="s" if is_good else None, counts=is_good)
+            queue.settle(found, sha256="5" * 64 if is_good else None, counts=is_good)
 
     assert collected == min(limit, sum(good))
     assert queue.is_full == (collected == limit)
@@ -53,12 +53,12 @@ def test_an_address_is_fetched_once_and_its_other_pages_are_sightings() -> None:
     first = queue.next()
     assert first is not None
 
-    sightings = queue.settle(first, sha256="digest", counts=True)
+    sightings = queue.settle(first, sha256="d1" * 32, counts=True)
 
     assert [sighting.item.page_url for sighting in sightings] == ["p2"]
     assert queue.next() is None
     assert queue.offer(candidate("a", page="p3")) is True
-    assert queue.sha256_of("a") == "digest"
+    assert queue.sha256_of("a") == "d1" * 32
     assert queue.offer(candidate("a", page=f"p{MAX_SIGHTINGS + 1}")) is False
 
 

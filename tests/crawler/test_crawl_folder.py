@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import SourceError
+from crawler.filters import Filters
 from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
 from crawler.known import EmptyLedger
@@ -75,7 +76,7 @@ def test_keywords_limit_and_unreadable_files_hold_for_folders_too(tmp_path: Path
     sealed.write_bytes(b"")
 
     every = run_crawl(tmp_path / "inbox", request_for("folder", str(folder), "windmill", "hammer"))
-    two = run_crawl(tmp_path / "inbox", request_for("folder", str(folder), "windmill", limit=2), crawl_id="two")
+    two = run_crawl(tmp_path / "other", request_for("folder", str(folder), "windmill", limit=2))
 
     names = {Path(record.image_url).name: record for record in every.records}
     assert names.keys() == {
@@ -92,6 +93,29 @@ def test_keywords_limit_and_unreadable_files_hold_for_folders_too(tmp_path: Path
     assert names["hammer.webp"].http.etag == f"{state.st_size}-{state.st_mtime_ns}"
     assert every.report.pages == 0
     assert (two.report.fetched, two.report.finished) == (2, "limit")
+
+
+def test_filters_and_exclusions_hold_for_folders_too(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    (folder / "tools" / "big.jpg").unlink()
+    (folder / "windmill-258747.json").write_text('{"license": "CC-BY-ND-4.0"}')
+    request = request_for("folder", str(folder), exclusions=("hammer",), filters=Filters(formats=("webp",)))
+
+    crawled = run_crawl(tmp_path / "inbox", request)
+
+    found = {Path(record.image_url).name: (record.outcome, record.reason) for record in crawled.records}
+    assert found == {
+        "windmill-1e3f06.webp": (Outcome.FETCHED, None),
+        "windmill-258747.webp": (Outcome.FILTERED, Reason.LICENSE),
+        "chelsea-07c5a8.jpg": (Outcome.FILTERED, Reason.FORMAT_NOT_ALLOWED),
+        "hammer.webp": (Outcome.FILTERED, Reason.EXCLUDED),
+    }
+    [excluded] = [record for record in crawled.records if record.reason is Reason.EXCLUDED]
+    assert excluded.detail == "'hammer' stands in its title"
+    [fetched] = [record for record in crawled.records if record.outcome is Outcome.FETCHED]
+    assert fetched.media_type == "image/webp"
+    assert fetched.width
+    assert fetched.height
 
 
 def test_a_file_that_cannot_be_opened_is_a_failure_that_passes(tmp_path: Path) -> None:

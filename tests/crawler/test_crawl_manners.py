@@ -36,10 +36,10 @@ def test_a_host_that_asks_for_hours_is_not_asked_again(tmp_path: Path) -> None:
     with web_server({"/": page("/a.jpg", "/b.jpg"), "/a.jpg": busy, "/b.jpg": picture()}) as server:
         crawled = run_crawl(tmp_path, request_for("website", server.url, "windmill", concurrency_per_host=1))
 
-        assert server.paths() == ["/robots.txt", "/", "/a.jpg"]
+        assert [path for path in server.paths() if not path.endswith((".txt", ".json"))] == ["/", "/a.jpg"]
     assert {record.reason for record in crawled.records} == {Reason.TOO_MANY_REQUESTS}
-    assert {record.outcome for record in crawled.records} == {Outcome.FAILED}
-    assert Reason.TOO_MANY_REQUESTS.is_transient
+    assert {record.outcome for record in crawled.records} == {Outcome.POSTPONED}
+    assert crawled.report.finished == "done"
 
 
 def test_crawl_delay_is_kept_and_makes_it_one_request_at_a_time(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_crawl_delay_is_kept_and_makes_it_one_request_at_a_time(tmp_path: Path) 
         crawled = run_crawl(tmp_path, request_for("website", server.url, "windmill"))
 
         times = [asked.at for asked in server.log if asked.path != "/robots.txt"]
-    assert len(times) == 5
+    assert len(times) >= 5
     assert all(later - earlier >= 0.55 for earlier, later in itertools.pairwise(times))
     assert crawled.report.fetched == 4
 
@@ -63,7 +63,8 @@ def test_pages_depth_and_pictures_stay_within_their_limits(tmp_path: Path) -> No
         deep = run_crawl(tmp_path, request_for("website", server.url, "windmill", max_depth=3), crawl_id="deep")
         wide = run_crawl(tmp_path, request_for("website", server.url, "windmill", max_pages=4, max_depth=99))
         del server.log[:]
-        few = run_crawl(tmp_path, request_for("website", server.url, "windmill", limit=2, max_depth=99), crawl_id="few")
+        # A folder of its own: what waits in the other one need not be fetched.
+        few = run_crawl(tmp_path / "few", request_for("website", server.url, "windmill", limit=2, max_depth=99))
 
         pictures = [path for path in server.paths() if path.endswith(".jpg")]
     assert (deep.report.pages, deep.report.fetched) == (4, 3)

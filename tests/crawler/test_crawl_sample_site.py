@@ -40,12 +40,12 @@ def test_a_crawl_for_animals_finds_each_of_them_and_nothing_else(site: SiteSumma
     assert (report.found, report.fetched, report.failed, report.refused, report.known) == (
         expected.found,
         expected.fetched,
-        expected.missing,
+        expected.failed,
         expected.closed,
         0,
     )
     assert report.finished == "done"
-    assert report.reasons == {"http_4xx": 1, "robots": 1}
+    assert report.reasons == {"http_4xx": 1, "not_an_image": 1, "robots": 1}
     assert [line for line in report.warnings if "robots.txt closes" not in line] == []
     for path, record in found.items():
         picture = wanted[path]
@@ -57,6 +57,8 @@ def test_a_crawl_for_animals_finds_each_of_them_and_nothing_else(site: SiteSumma
             assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.HTTP_CLIENT_ERROR)
         elif picture.kind is Kind.CLOSED:
             assert (record.outcome, record.reason) == (Outcome.REFUSED, Reason.ROBOTS)
+        elif picture.kind is Kind.NOT_AN_IMAGE:
+            assert (record.outcome, record.reason) == (Outcome.FAILED, Reason.NOT_AN_IMAGE)
         else:
             served = (site.folder / path.lstrip("/")).read_bytes()
             assert record.outcome is Outcome.FETCHED
@@ -113,7 +115,7 @@ def test_a_second_crawl_fetches_only_what_is_not_known(site: SiteSummary, tmp_pa
     assert ingested_again.item_ids == reports[0][1].item_ids
     assert (second.fetched, second.known) == (expected.fetched - 5, 5 + first.failed)
     assert (third.fetched, third.failed) == (0, 0)
-    assert third.known == expected.fetched + expected.missing
+    assert third.known == expected.fetched + expected.failed
     assert third.refused == expected.closed
     assert not [entry.path for entry in running.log if entry.path.endswith((".webp", ".jpg", ".png"))]
     assert sum(ingested.accepted for _, ingested in reports) == expected.unique

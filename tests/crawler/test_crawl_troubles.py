@@ -92,13 +92,12 @@ def troubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubles]:
     [
         ("/good.jpg", b"\xff\xd8\xffgood"),
         ("/moved.jpg", b"\xff\xd8\xffmoved"),
-        ("/html-as-jpeg.jpg", b"<html>"),
         ("/untyped.jpg", b"\xff\xd8\xff untyped"),
         ("/busy-once.jpg", b"\xff\xd8\xffat last"),
         ("/empty.jpg", b""),
     ],
 )
-def test_bytes_come_unchanged_and_are_not_judged_here(troubles: Troubles, path: str, data: bytes) -> None:
+def test_bytes_come_unchanged_and_are_not_decoded_here(troubles: Troubles, path: str, data: bytes) -> None:
     record = troubles.of(path)
 
     assert record.outcome is Outcome.FETCHED
@@ -113,6 +112,7 @@ def test_bytes_come_unchanged_and_are_not_judged_here(troubles: Troubles, path: 
         ("/error.jpg", Reason.HTTP_SERVER_ERROR, 500),
         ("/loop.jpg", Reason.TOO_MANY_REDIRECTS, None),
         ("/html.jpg", Reason.NOT_AN_IMAGE, 200),
+        ("/html-as-jpeg.jpg", Reason.NOT_AN_IMAGE, 200),
         ("/html-gzip.jpg", Reason.NOT_AN_IMAGE, 200),
         ("/big.jpg", Reason.TOO_MANY_BYTES, 200),
         ("/bomb.jpg", Reason.TOO_MANY_BYTES, None),

@@ -90,7 +90,7 @@ def crawl(shape_seed: int, order_seed: int, *, limit: int, max_pages: int) -> tu
             url = step.candidate.item.image_url
             if url not in bad:
                 got.append(url)
-            under_way += search.image_settled(step.candidate, None if url in bad else "digest", counts=url not in bad)
+            under_way += search.image_settled(step.candidate, None if url in bad else "d" * 64, counts=url not in bad)
     return sorted(got), notes.pages, notes.warnings
 
 

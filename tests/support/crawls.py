@@ -46,6 +46,7 @@ def run_crawl(
     *,
     crawl_id: str = "c1",
     catalog: Path | None = None,
+    page_cache: Path | None = None,
     on_progress: Callable[[CrawlProgress], None] | None = None,
 ) -> Crawled:
     """Crawl, and read the inbox."""
@@ -55,6 +56,7 @@ def run_crawl(
         crawl_id=crawl_id,
         about={"run_id": 1},
         catalog=None if catalog is None else str(catalog),
+        page_cache=page_cache,
         on_progress=on_progress,
     )
     inbox = read_inbox(parent / crawl_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import itertools
+import select
 import ssl
 import threading
 import time
@@ -22,6 +24,8 @@ class Answer:
         send_only: Send this many bytes of the body, though Content-Length names all, and close.
         drip_seconds: Pause after each of `drip_bytes` bytes of the body.
         wait_seconds: Pause before the first byte.
+        pace_seconds: Pause after each `PIECE` of the body, ended early when the client hangs up.
+        endless: Send the body over and over, without Content-Length, until the client hangs up.
     """
 
     body: bytes = b""
@@ -32,6 +36,8 @@ class Answer:
     drip_seconds: float = 0.0
     drip_bytes: int = 1
     wait_seconds: float = 0.0
+    pace_seconds: float = 0.0
+    endless: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,21 @@ class Asked:
     headers: Mapping[str, str]
 
 
+PIECE = 8 * 2**10
 Route = Answer | Callable[[int], Answer]
 
 
 class WebServer:
-    """Routes by path; a callable route is told how often the path was asked for before."""
+    """Routes by path; a callable route is told how often the path was asked for before.
+
+    A request that names the ETag of a good answer gets 304 instead, with the same headers. `sent` counts the bytes of
+    paced bodies by path.
+    """
 
     def __init__(self, routes: dict[str, Route], certificate: Path | None = None) -> None:
         self.routes = routes
         self.log: list[Asked] = []
+        self.sent: dict[str, int] = {}
         self._lock = threading.Lock()
         server = self
 
@@ -91,23 +103,41 @@ class WebServer:
         route = self.routes.get(handler.path, Answer(b"not found", status=404))
         answer = route(before) if callable(route) else route
         time.sleep(answer.wait_seconds)
-        handler.send_response(answer.status)
+        tag = answer.headers.get("ETag")
+        unchanged = tag is not None and answer.status == 200 and handler.headers["If-None-Match"] == tag
+        handler.send_response(304 if unchanged else answer.status)
         if answer.content_type is not None:
             handler.send_header("Content-Type", answer.content_type)
         for name, value in answer.headers.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(answer.body)))
+        if not answer.endless and not unchanged:
+            handler.send_header("Content-Length", str(len(answer.body)))
         handler.end_headers()
+        if unchanged:
+            return
         body = answer.body[: answer.send_only]
-        if not answer.drip_seconds:
+        if answer.endless or answer.pace_seconds:
+            self._send_paced(handler, answer)
+        elif not answer.drip_seconds:
             handler.wfile.write(body)
         else:
             for start in range(0, len(body), answer.drip_bytes):
                 handler.wfile.write(body[start : start + answer.drip_bytes])
                 handler.wfile.flush()
                 time.sleep(answer.drip_seconds)
-        if answer.send_only is not None:
+        if answer.send_only is not None or answer.endless:
             handler.close_connection = True
+
+    def _send_paced(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        starts = range(0, len(answer.body), PIECE)
+        for start in itertools.cycle(starts) if answer.endless else starts:
+            piece = answer.body[start : start + PIECE]
+            handler.wfile.write(piece)
+            self.sent[handler.path] = self.sent.get(handler.path, 0) + len(piece)
+            # A client that hangs up makes its socket readable.
+            if select.select([handler.connection], [], [], answer.pace_seconds)[0]:
+                handler.close_connection = True
+                return
 
 
 @contextlib.contextmanager

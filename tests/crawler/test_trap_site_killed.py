@@ -1,0 +1,161 @@
+"""Crawls of the trap site are killed at random moments, and run again: nothing is lost, and nothing is fetched twice.
+
+DREAMCRAWL_KILLS says how many kills; `make soak` runs many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from pipeline.store import Store
+from tests.support.trap_site import TrapSite, trap_site
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kill -9")]
+
+# Read here: no test sees the settings of whoever runs it.
+KILLS = int(os.environ.get("DREAMCRAWL_KILLS", "5"))
+KILLS_PER_STORY = 8
+ROOT = Path(__file__).resolve().parents[2]
+SEED = 20260301
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is left of a collection in the end, without moments and without the number of tries."""
+
+    fetches: dict[str, tuple[Any, ...]]
+    pictures: set[str]
+    stored: set[str]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrapSite]:
+    with trap_site(tmp_path_factory.mktemp("trap")) as site:
+        yield site
+
+
+@pytest.mark.timeout(60 + 20 * KILLS)
+def test_crawls_killed_at_random_moments_come_to_what_an_undisturbed_one_does(site: TrapSite, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    began = time.monotonic()
+    assert start(site, tmp_path / "undisturbed", "both").wait() == 0
+    seconds = time.monotonic() - began
+    expected = result_of(tmp_path / "undisturbed")
+    assert len(expected.fetches) > 150
+
+    kills = stories = 0
+    while kills < KILLS:
+        root = tmp_path / f"story-{stories}"
+        kills += story(site, root, chance, seconds=seconds, most=min(KILLS - kills, KILLS_PER_STORY))
+        stories += 1
+        assert result_of(root) == expected, f"story {stories} of seed {SEED}"
+    assert kills == KILLS
+    assert site.violations() == []
+    assert site.log.strangers == []
+    assert site.connections() <= site.reachable
+
+
+def story(site: TrapSite, root: Path, chance: random.Random, *, seconds: float, most: int) -> int:
+    """Kill crawls, each followed by another one, until one comes to its end; gives how many were killed."""
+    site.log.forget()
+    kills = 0
+    safe: set[tuple[str, str]] = set()
+    while True:
+        mode = chance.choice(["crawl", "both"])
+        process = start(site, root, mode)
+        asked_before = len(site.log.visits)
+        ended = False
+        if kills < most:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                ended = process.wait(timeout=chance.uniform(0.2, seconds)) == 0
+                assert ended, "it failed by itself"
+            if not ended:
+                kill_tree(process)
+                kills += 1
+        else:
+            assert process.wait() == 0
+            ended = True
+        asked = {(visit.host, visit.path) for visit in site.log.visits[asked_before:]}
+        assert not asked & safe, "asked for although its bytes were here"
+        if ended:
+            assert start(site, root, "ingest").wait() == 0
+            return kills
+        if chance.random() < 0.5:
+            assert start(site, root, "ingest").wait() == 0
+        safe |= safe_pictures(root)
+
+
+def start(site: TrapSite, root: Path, mode: str) -> subprocess.Popen[bytes]:
+    root.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.trap_driver", str(root), site.start, mode, *site.allow],
+        cwd=ROOT,
+        env={**os.environ, **site.environment},
+    )
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it started, at once, so that none of them can tidy up."""
+    family = [process.pid, *descendants(process.pid)]
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + 20
+    while any(is_alive(pid) for pid in family[1:]):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+def is_alive(pid: int) -> bool:
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(status.strip()) and not status.strip().startswith("Z")
+
+
+def safe_pictures(root: Path) -> set[tuple[str, str]]:
+    """Host and path of every picture whose bytes are in an inbox or in the catalog, read without the program's help."""
+    urls: set[str] = set()
+    for path in root.glob("inbox/*/records.jsonl"):
+        *lines, _torn = path.read_bytes().split(b"\n")
+        records = [json.loads(line) for line in lines]
+        urls |= {record["image_url"] for record in records if record["outcome"] == "fetched"}
+    with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(root / "catalog.sqlite3") as catalog:
+        urls |= {url for (url,) in catalog.execute("SELECT image_url FROM fetch WHERE sha256 IS NOT NULL")}
+    return {((parts := urlsplit(url)).netloc.rpartition(":")[0] or parts.netloc, parts.path) for url in urls}
+
+
+def result_of(root: Path) -> Result:
+    with sqlite3.connect(root / "catalog.sqlite3") as catalog:
+        fetches = catalog.execute("SELECT image_url, state, reason, sha256 FROM fetch")
+        pictures = catalog.execute("SELECT pixel_sha256 FROM item")
+        result = Result(
+            {url: tuple(rest) for url, *rest in fetches},
+            {digest for (digest,) in pictures},
+            set(Store(root / "store").digests()),
+        )
+    assert not list(root.glob("inbox/*/inbox.json"))
+    return result
