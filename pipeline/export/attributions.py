@@ -1,0 +1,83 @@
+"""The attributions of an export: a page for people and a table for programs, written as the samples go by."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.export.samples import Credit, Sample
+from pipeline.whole_files import whole_file
+
+TEXT, TABLE = "ATTRIBUTION.md", "ATTRIBUTION.csv"
+
+_COLUMNS = ("key", "title", "creator", "creator_url", "source", "license", "license_url", "share_alike", "credit")
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|~])")
+_HEAD = """# Attribution
+
+Each picture with its title, author, source and licence. Pictures marked *share-alike* may be passed on, altered or not,
+under that licence only. Pictures are named by their key.
+
+"""
+
+
+class Attributions:
+    """The two files of one export."""
+
+    def __init__(self, text: BinaryIO, table: BinaryIO) -> None:
+        self._text = text
+        self._table = table
+        self.share_alike = 0
+        text.write(_HEAD.encode())
+        table.write(_csv_line(_COLUMNS))
+
+    def add(self, sample: Sample) -> None:
+        """One line in each."""
+        credit = sample.credit
+        self.share_alike += credit.share_alike
+        mark = " *Share-alike.*" if credit.share_alike else ""
+        self._text.write(f"- {sample.key}: {_MARKUP.sub(_escaped, credit.line)}{mark}\n".encode("utf-8", "replace"))
+        self._table.write(_csv_line(_cells(sample.key, credit)))
+
+
+@contextmanager
+def attributions_in(folder: Path) -> Iterator[Attributions]:
+    """The files of attributions, which appear when the block ends.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    with whole_file(folder / TEXT) as text, whole_file(folder / TABLE) as table:
+        yield Attributions(text, table)
+
+
+def _cells(key: str, credit: Credit) -> tuple[str, ...]:
+    license_ = credit.license
+    share_alike = "yes" if credit.share_alike else "no"
+    return (
+        key,
+        credit.title,
+        credit.creator,
+        credit.creator_url,
+        credit.source,
+        license_.id,
+        credit.license_url,
+        share_alike,
+        credit.line,
+    )
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\{match[1]}" if match[1] not in "<>" else {"<": "&lt;", ">": "&gt;"}[match[1]]
+
+
+def _csv_line(cells: tuple[str, ...]) -> bytes:
+    line = io.StringIO()
+    # Spreadsheets run cells that begin like a formula, and these texts come from the web.
+    safe = [f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells]
+    csv.writer(line, lineterminator="\n").writerow(safe)
+    return line.getvalue().encode("utf-8", "replace")
