@@ -301,5 +301,5 @@ def test_a_list_is_crawled(tmp_path: Path) -> None:
         "/1.jpg": Outcome.FETCHED,
         "/2.jpg": Outcome.FAILED,
     }
-    assert result.records[0].caption == "A mill"
+    assert result.by_path(server.url)["/1.jpg"].caption == "A mill"
     assert referers == {url}  # and no path of this machine
