@@ -130,9 +130,11 @@ class Connection(asyncio.Protocol):
         self._sending: list[asyncio.Task[None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody connected."""
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        """Answer every request that is whole."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]

@@ -10,12 +10,12 @@ and counted with all its children: CPU seconds in user and system mode, start in
 - images:           Scrapy with its stock ImagesPipeline, which decodes every picture and saves it anew
 - img2dataset:      as it is told to keep the bytes (--disable_all_reencoding), 16 threads
 - img2dataset 256:  as it comes: resized to 256 pixels
-- ours:             the source `urls`, as `dreamcrawl crawl` runs it: robots.txt and the other opt-outs, the address guard,
-                    early look at size and type, SHA-256, records, everything on disk before it counts
+- ours:             the source `urls`, as `dreamcrawl crawl` runs it: robots.txt and the other opt-outs, the address
+                    guard, early look at size and type, SHA-256, records, everything on disk before it counts
 
-Then the mixed site, of which three in ten are of no use (portraits where landscapes are asked for, opted out, no picture
-at all): bytes that the server sent for each picture that was wanted. Then a second crawl of the same keywords: requests.
-Then 10,000 and 100,000 candidates: memory.
+Then the mixed site, of which three in ten are of no use (portraits where landscapes are asked for, opted out, no
+picture at all): bytes that the server sent for each picture that was wanted. Then a second crawl of the same keywords:
+requests. Then 10,000 and 100,000 candidates: memory.
 
 img2dataset is installed by pip into a folder of its own (--tools, kept for the next time).
 """
@@ -126,7 +126,8 @@ class Bench:
             for name in names:
                 costs[name].append(self.run(name, addresses))
         self.say(
-            f"\n{'':17}{'CPU ms/picture':>15}{'(least, most)':>17}{'pictures/s':>12}{'peak MiB':>10}{'kept':>7}  ours = 1"
+            f"\n{'':17}{'CPU ms/picture':>15}{'(least, most)':>17}{'pictures/s':>12}{'peak MiB':>10}{'kept':>7}"
+            "  ours = 1"
         )
         medians = {name: statistics.median(_each(cost) for cost in of) for name, of in costs.items()}
         for name, of in costs.items():
@@ -153,9 +154,7 @@ class Bench:
 
     def second(self) -> dict[str, Any]:
         """Requests of a first and a second crawl of the same keyword on the same site, both ingested."""
-        reports = []
-        for _ in range(2):
-            reports.append(self.run("ours site", self._scratch, keep=True))
+        reports = [self.run("ours site", self._scratch, keep=True) for _ in range(2)]
         first, second = (cost.requests for cost in reports)
         self.say(f"\nthe site by keyword, first crawl:  {_requests(first)}")
         self.say(f"the same again, all known:         {_requests(second)}")
@@ -235,8 +234,9 @@ def bare(addresses: Path, out: Path) -> None:
 
     import aiohttp
 
+    waiting = iter(addresses.read_text().split())
+
     async def fetch_all() -> None:
-        waiting = iter(addresses.read_text().split())
         async with aiohttp.ClientSession() as session:
 
             async def fetch_some() -> None:
@@ -254,13 +254,13 @@ def scrapy_pipeline(name: str, addresses: Path, out: Path, *, mixed: bool) -> No
     from scrapy import Spider
     from scrapy.crawler import AsyncCrawlerProcess
 
-    kind = name.capitalize()
+    kind, wanted = name.capitalize(), addresses.read_text().split()
 
     class ListSpider(Spider):
         name = "list"
 
         async def start(self) -> Any:
-            for address in addresses.read_text().split():
+            for address in wanted:
                 yield {f"{kind[:-1].lower()}_urls": [address]}
 
     settings = {
@@ -350,7 +350,7 @@ def served(folder: Path, photos: int) -> Iterator[tuple[str, int]]:
 
 def fetch(address: str) -> bytes:
     """The body at an address of the server."""
-    with urllib.request.urlopen(address) as response:  # noqa: S310  # our own server
+    with urllib.request.urlopen(address) as response:  # our own server
         return bytes(response.read())
 
 
