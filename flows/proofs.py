@@ -1,52 +1,67 @@
-"""verify and replay over one workspace."""
+"""verify, replay and export-provenance over one workspace."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.progress import current_reporter
 from flows.renderer import DreamRenderer, renderer_for
-from flows.wiring import Environment, open_catalog, open_store
+from flows.wiring import Environment, open_catalog, open_store, trust_of
 from pipeline.errors import NotFound
+from pipeline.provenance.credential_checks import Trust
+from pipeline.provenance.export_run import RunExport, export_run
 from pipeline.provenance.replay import ReplayReport, replay_derivation
+from pipeline.provenance.replay_file import find_original, pictures_in, record_in_file, replay_file
 from pipeline.provenance.verify import verify_all, verify_derivation, verify_file, verify_item
-from pipeline.records import VerifyReport
+from pipeline.records import Check, VerifyReport
 
 
-def verify_subject(environment: Environment, subject: str | None) -> VerifyReport:
-    """Verify everything, an item (`i12`), a dream (`d3`) or a file.
+@dataclass(frozen=True)
+class Unknown:
+    """A subject that nothing is known of, and why."""
+
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verify found.
+
+    Attributes:
+        report: The checks of what is known.
+        unknown: The rest.
+    """
+
+    report: VerifyReport
+    unknown: tuple[Unknown, ...] = ()
+
+
+def verify_subjects(environment: Environment, subjects: Sequence[str], *, anchors: Path | None = None) -> Verification:
+    """Verify items (`i12`), dreams (`d3`) and files, or everything.
+
+    anchors: certificates (PEM); a signature by anybody who is not under them is then a failure.
 
     Raises:
-        NotFound: There is no such item, dream or file, or no catalog to look in.
+        NotFound: There is no catalog to look in for everything.
+        KeysUnusable: The certificates cannot be read.
     """
-    file = Path(subject).expanduser() if subject else None
-    has_catalog = bool(environment.values.catalog_url) or environment.workspace.exists()
-    public_id = re.fullmatch(r"([id])(\d{1,18})", subject) if subject else None
-    if file is not None and (file.exists() or not public_id):
-        if not file.is_file():
-            raise NotFound(f"{subject!r} is neither an id such as i12 or d3, nor a file")
-        if not has_catalog:
-            return verify_file(file, catalog=None, store=None)
-        with open_catalog(environment) as catalog:
-            return verify_file(file, catalog=catalog, store=open_store(environment))
-    if not has_catalog:
-        raise NotFound(f"no catalog in {environment.workspace.root}; choose another folder with --workspace")
-    dreams = environment.workspace.dreams
-    store = open_store(environment)
-    reporter = current_reporter()
-    with open_catalog(environment) as catalog:
-        if public_id is None:
-            return verify_all(
-                catalog=catalog,
-                store=store,
-                dreams_folder=dreams,
-                on_progress=lambda done, of: reporter.step("verify", done, of),
-            )
-        if public_id[1] == "i":
-            return verify_item(int(public_id[2]), catalog=catalog, store=store)
-        return verify_derivation(int(public_id[2]), catalog=catalog, store=store, dreams_folder=dreams)
+    trust = trust_of(environment, anchors)
+    if not subjects:
+        return Verification(_verify_everything(environment, trust))
+    checks: list[Check] = []
+    unknown: list[Unknown] = []
+    for subject in subjects:
+        try:
+            checks += _verify_subject(environment, subject, trust).checks
+        except NotFound as error:
+            unknown.append(Unknown(subject, str(error)))
+    return Verification(VerifyReport(tuple(checks)), tuple(unknown))
 
 
 def replay_dream(environment: Environment, derivation_id: int, *, write_to: Path | None) -> ReplayReport:
@@ -56,17 +71,131 @@ def replay_dream(environment: Environment, derivation_id: int, *, write_to: Path
         NotFound: There is no such dream.
         StoreCorrupt: Its source is not what it was.
     """
-    reporter = current_reporter()
-
-    def make_renderer(recipe: dict[str, Any], network: str, max_side: int, profile: str) -> DreamRenderer:
-        return renderer_for(environment, recipe, network, preset=None, max_side=max_side, profile=profile)
-
     with open_catalog(environment) as catalog:
         return replay_derivation(
             derivation_id,
             catalog=catalog,
             store=open_store(environment),
-            make_renderer=make_renderer,
+            make_renderer=_Renderers(environment, ()),
             write_to=write_to,
-            on_progress=lambda fraction: reporter.step("replay", fraction * 100, 100, "%"),
+            on_progress=_tell,
         )
+
+
+def replay_from_file(
+    environment: Environment, file: Path, *, source: Path | None, inputs: Sequence[Path], write_to: Path | None
+) -> ReplayReport:
+    """Make the dream in a file again from the record inside it, and compare; no catalog is needed.
+
+    source: the original; None to look in the store.
+    inputs: guides and masks that the recipe names; without any they are looked for in the catalog.
+
+    Raises:
+        NotFound: No such file, a file without a record, or no such original.
+        StoreCorrupt: The record or the original is damaged.
+    """
+    with ExitStack() as opened:
+        # A look at somebody's picture must not make a workspace.
+        catalog = opened.enter_context(open_catalog(environment)) if _has_catalog(environment) else None
+        return replay_file(
+            file,
+            source=source,
+            catalog=catalog,
+            store=open_store(environment),
+            make_renderer=_Renderers(environment, inputs),
+            write_to=write_to,
+            on_progress=_tell,
+        )
+
+
+def check_replay(environment: Environment, file: Path, *, source: Path | None) -> None:
+    """See that the record and the original can be found, before anything heavy is loaded.
+
+    Raises:
+        NotFound, StoreCorrupt: As `replay_from_file`.
+    """
+    manifest, _pixels = record_in_file(file)
+    with ExitStack() as opened:
+        catalog = opened.enter_context(open_catalog(environment)) if _has_catalog(environment) else None
+        find_original(manifest, source=source, catalog=catalog, store=open_store(environment))
+
+
+def export_provenance(environment: Environment, run_id: int, *, folder: Path, format_: str) -> RunExport:
+    """Write a run in a standard form.
+
+    Raises:
+        NotFound: There is no such run.
+        UsageError: The folder is not empty, or there is no such form.
+    """
+    with open_catalog(environment) as catalog:
+        return export_run(run_id, catalog=catalog, store=open_store(environment), folder=folder, format_=format_)
+
+
+class _Renderers:
+    """Makes the renderer that a manifest describes."""
+
+    def __init__(self, environment: Environment, inputs: Sequence[Path]) -> None:
+        self._environment = environment
+        self._inputs = inputs
+
+    def __call__(self, recipe: dict[str, Any], network: str, max_side: int, profile: str) -> DreamRenderer:
+        made = renderer_for(self._environment, recipe, network, preset=None, max_side=max_side, profile=profile)
+        if _has_catalog(self._environment) and not self._inputs:
+            return made
+        pictures = pictures_in(self._inputs)
+        if missing := [digest for digest in made.identity.pictures if digest not in pictures]:
+            raise NotFound(f"the recipe needs a guide or mask with the pixels {missing[0]}; give it with --input")
+        # Without a workspace there is nowhere to keep what is half done.
+        keeps = _has_catalog(self._environment)
+        return DreamRenderer(made.recipe, made.identity, self._environment, pictures=pictures, keeps_octaves=keeps)
+
+
+def _verify_subject(environment: Environment, subject: str, trust: Trust) -> VerifyReport:
+    file = Path(subject).expanduser()
+    public_id = re.fullmatch(r"([id])(\d{1,18})", subject)
+    if public_id is None or _exists(file):
+        if not _exists(file):
+            raise NotFound(f"{subject!r} is neither an id such as i12 or d3, nor a file")
+        if not _has_catalog(environment):
+            return verify_file(file, catalog=None, store=None, trust=trust)
+        with open_catalog(environment) as catalog:
+            return verify_file(file, catalog=catalog, store=open_store(environment), trust=trust)
+    _need_catalog(environment)
+    store, dreams = open_store(environment), environment.workspace.dreams
+    with open_catalog(environment) as catalog:
+        if public_id[1] == "i":
+            return verify_item(int(public_id[2]), catalog=catalog, store=store)
+        return verify_derivation(int(public_id[2]), catalog=catalog, store=store, dreams_folder=dreams, trust=trust)
+
+
+def _verify_everything(environment: Environment, trust: Trust) -> VerifyReport:
+    _need_catalog(environment)
+    reporter = current_reporter()
+    with open_catalog(environment) as catalog:
+        return verify_all(
+            catalog=catalog,
+            store=open_store(environment),
+            dreams_folder=environment.workspace.dreams,
+            trust=trust,
+            on_progress=lambda done, of: reporter.step("verify", done, of),
+        )
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _has_catalog(environment: Environment) -> bool:
+    return bool(environment.values.catalog_url) or environment.workspace.exists()
+
+
+def _need_catalog(environment: Environment) -> None:
+    if not _has_catalog(environment):
+        raise NotFound(f"no catalog in {environment.workspace.root}; choose another folder with --workspace")
+
+
+def _tell(fraction: float) -> None:
+    current_reporter().step("replay", fraction * 100, 100, "%")

@@ -68,6 +68,8 @@ _DERIVED_LIMITS = ImageLimits(max_bytes=1024 * MIB, max_pixels=400_000_000, min_
 _THUMBNAIL_QUALITY = 80
 _JPEG_QUALITY = 95
 _PNG_COMPRESSION = 6
+_WEBP_EFFORT = 50  # of a file without loss: 0 is the fastest, 100 the smallest
+_WEBP_MAX_SIDE = 16_383  # WebP container specification: 14 bits
 _WARNINGS = threading.Lock()
 
 
@@ -114,13 +116,16 @@ def embedded_facts(data: bytes) -> dict[str, str]:
 def encode(
     rgb: NDArray[np.uint8],
     *,
-    format: Literal["PNG", "JPEG"],  # noqa: A002  # Pillow's word
+    format: Literal["PNG", "JPEG", "WEBP"],  # noqa: A002  # Pillow's word
     xmp: bytes | None = None,
 ) -> bytes:
-    """A file of these pixels: PNG keeps each pixel, JPEG is quality 95 without chroma subsampling.
+    """A file of these pixels: PNG and WebP keep each pixel, JPEG is quality 95 without chroma subsampling.
 
     rgb: uint8, shape (height, width, 3).
     xmp: An XMP packet to embed. The same input gives the same bytes.
+
+    Raises:
+        ValueError: A WebP with a side of more than 16,383 pixels, which that format cannot have.
     """
     image = Image.fromarray(np.ascontiguousarray(rgb))
     out = io.BytesIO()
@@ -132,8 +137,13 @@ def encode(
     elif format == "JPEG":
         extra = {} if xmp is None else {"xmp": xmp}
         image.save(out, format="JPEG", quality=_JPEG_QUALITY, subsampling=0, **extra)
+    elif format == "WEBP":
+        if max(rgb.shape[:2]) > _WEBP_MAX_SIDE:
+            raise ValueError(f"a WebP has at most {_WEBP_MAX_SIDE} pixels on a side; save this picture as PNG")
+        extra = {} if xmp is None else {"xmp": xmp}
+        image.save(out, format="WEBP", lossless=True, quality=_WEBP_EFFORT, method=4, **extra)
     else:
-        raise ValueError(f"pictures are written as PNG or JPEG, not {format!r}")
+        raise ValueError(f"pictures are written as PNG, JPEG or WebP, not {format!r}")
     return out.getvalue()
 
 

@@ -140,12 +140,16 @@ def shows_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 def fail(message: str, code: ExitCode) -> None:
     """End the command with one line on stderr."""
+    tell_error(message, style="red" if code is not ExitCode.INTERRUPTED else "yellow")
+    raise typer.Exit(code)
+
+
+def tell_error(message: str, *, style: str = "red") -> None:
+    """One line on stderr."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"dreamcrawl: {printable(message)}", style="red" if code is not ExitCode.INTERRUPTED else "yellow", markup=False
-    )
-    raise typer.Exit(code)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"dreamcrawl: {printable(message)}", style=style, markup=False)
 
 
 def _exit_code(error: Exception) -> ExitCode | None:

@@ -1,4 +1,4 @@
-"""dream, verify, replay: making pictures and proving how they were made."""
+"""dream: making pictures."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add this command."""
     app.command()(dream)
-    app.command()(verify)
-    app.command()(replay)
 
 
 @shows_errors
@@ -176,81 +174,6 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-@shows_errors
-def verify(
-    subject: Annotated[
-        str | None, typer.Argument(help="i12, d3 or a file; everything if left out.", metavar="[ID|FILE]")
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Recompute every digest and say what does not hold."""
-    from flows.proofs import verify_subject
-
-    report = verify_subject(environment_for(workspace), subject)
-    if as_json:
-        print_json({"ok": report.ok, "checks": [asdict(check) for check in report.checks]})
-    else:
-        console = output()
-        for check in report.checks:
-            if not check.ok:
-                where = f" in {check.path}" if check.path else ""
-                console.print(
-                    f"{check.subject}: {check.name}: not as recorded{where}: "
-                    f"expected {check.expected or 'a value'}, found {check.found or 'nothing'}",
-                    style="red",
-                    markup=False,
-                    soft_wrap=True,
-                )
-            elif subject is not None:
-                console.print(f"{check.subject}: {check.name}: as recorded {check.found}".rstrip(), markup=False)
-        count, bad = len(report.subjects), len(report.failed_subjects)
-        checked = f"{count} {'picture' if count == 1 else 'pictures'}, {len(report.checks)} checks"
-        if bad:
-            console.print(f"{checked}: {bad} not as recorded", style="red")
-        else:
-            console.print(f"{checked}: all as recorded", style="green")
-    if not report.ok:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-@shows_errors
-def replay(
-    derivation: Annotated[str, typer.Argument(help="The dream to make again, such as d3.", metavar="DERIVATION")],
-    write_to: Annotated[
-        Path | None, typer.Option("--write-to", help="Keep the picture made again in this file.", show_default=False)
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a dream again from its record and compare the pixels."""
-    from flows.progress import reporting
-    from flows.proofs import replay_dream
-
-    derivation_id = parse_id(derivation, "d")
-    environment = existing_environment(workspace)
-    with reporting(quiet=as_json):
-        report = replay_dream(environment, derivation_id, write_to=write_to)
-    if as_json:
-        print_json({**asdict(report), "verdict": report.verdict})
-    else:
-        console = output()
-        if report.identical:
-            console.print(f"{derivation}: the pixels are equal", style="green")
-        else:
-            psnr = "" if report.psnr_db is None else f", PSNR {report.psnr_db:.1f} dB"
-            console.print(
-                f"{derivation}: the pixels differ in {report.differing_pixels} places{psnr}: {report.verdict}",
-                style="yellow" if report.verdict == "within tolerance" else "red",
-            )
-        for name, recorded, now in report.environment_differences:
-            console.print(f"  {name}: {recorded} then, {now} now", markup=False, soft_wrap=True)
-        if not report.source_ok:
-            console.print("  the original does not decode to the pixels on record", markup=False, style="red")
-    if report.verdict == "different":
-        raise typer.Exit(ExitCode.FAILED)
 
 
 def parse_id(text: str, letter: str) -> int:

@@ -15,11 +15,12 @@ from typing import Any
 from pipeline import whole_files
 from pipeline.catalog.values import Derivation
 from pipeline.errors import WorkspaceUnusable
+from pipeline.provenance.canonical import NotJson, parse_object
 from pipeline.store import Store
 
 SIDECAR_SCHEMA = "dreamcrawl.sidecar/1"
 SIDECAR_SUFFIX = ".json"
-SUFFIX_OF_FORMAT = {"PNG": ".png", "JPEG": ".jpg"}
+SUFFIX_OF_FORMAT = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 
 MAX_SLUG_BYTES = 80  # with the rest of the name and the sidecar's suffix far below the 255 of common file systems
 SHORT_KEY = 8
@@ -39,7 +40,7 @@ def file_name_of(title: str | None, preset: str | None, *, item_id: int, key: st
     """The copy's name: title (or public id), look and the start of the derivation key.
 
     key: the derivation key, or as much of it as the name shall hold.
-    image_format: `PNG` or `JPEG`.
+    image_format: `PNG`, `JPEG` or `WEBP`.
     """
     stem = slug(title or "") or f"i{item_id}"
     look = slug(preset or "") or "custom"
@@ -55,6 +56,18 @@ def sidecar_of(derivation: Derivation) -> dict[str, Any]:
         "manifest_sha256": derivation.manifest_sha256,
         "manifest": dict(derivation.manifest),
     }
+
+
+def read_sidecar(data: bytes) -> dict[str, Any]:
+    """What a sidecar says; `manifest` is in it, as some JSON object.
+
+    Raises:
+        NotJson: It is none.
+    """
+    value = parse_object(data)
+    if value.get("schema") != SIDECAR_SCHEMA or not isinstance(value.get("manifest"), dict):
+        raise NotJson("it is no dreamcrawl sidecar")
+    return value
 
 
 def sidecar_path(copy: Path) -> Path:

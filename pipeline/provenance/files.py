@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item
 from pipeline.errors import NotFound
-from pipeline.provenance.canonical import NotJson, parse_object
+from pipeline.provenance.c2pa import State
+from pipeline.provenance.canonical import NotJson
 from pipeline.provenance.checks import (
     Checks,
     check_embedded_itself,
@@ -21,7 +23,8 @@ from pipeline.provenance.checks import (
     digest_of,
     pixels_of,
 )
-from pipeline.provenance.copies import SIDECAR_SCHEMA, SIDECAR_SUFFIX, SUFFIX_OF_FORMAT, sidecar_of, sidecar_path
+from pipeline.provenance.copies import SIDECAR_SUFFIX, SUFFIX_OF_FORMAT, read_sidecar, sidecar_of, sidecar_path
+from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record
 from pipeline.provenance.manifest import manifest_sha256
 from pipeline.provenance.preparation import STORED_LIMITS
 from pipeline.provenance.xmp import Embedded, read_xmp
@@ -31,25 +34,33 @@ from pipeline.store import Store
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def verify_file(path: Path, *, catalog: Catalog | None = None, store: Store | None = None) -> VerifyReport:
-    """Check a dream, an original or a sidecar, inside the workspace or outside of it.
+def verify_file(
+    path: Path, *, catalog: Catalog | None = None, store: Store | None = None, trust: Trust = NOBODY
+) -> VerifyReport:
+    """Check any picture or sidecar, ours or not, inside the workspace or outside of it.
 
     A dream is checked against the record inside it, against the sidecar beside it, and against the catalog where it
-    is known there; an original against the catalog. Without a catalog the first two are all there is.
+    is known there; an original against the catalog. Without a catalog the first two are all there is. The C2PA manifest
+    of any picture is checked, and what it claims is told.
     store: names the files whose name is their digest; may be None.
 
     Raises:
-        NotFound: No such file; or one without a record, that the catalog does not know either.
+        NotFound: No such file; or one that nothing is known of: without record, C2PA manifest and row in the catalog.
     """
     data = _read(path)
     if path.name.lower().endswith(SIDECAR_SUFFIX):
-        return _verify_sidecar(path, data, catalog=catalog, store=store)
+        return _verify_sidecar(path, data, catalog=catalog, store=store, trust=trust)
     checks = Checks(path.name)
     embedded = read_xmp(data)
     known = _look_up(catalog, path, data=data, embedded=embedded, store=store)
     sidecar = _sidecar_beside(path)
-    if embedded is None and known.nothing and sidecar is None:
-        raise NotFound(_stranger(path, data, with_catalog=catalog is not None))
+    record = embedded.manifest if embedded is not None else None
+    if record is None and known.derivation is not None:
+        record = known.derivation.manifest
+    credentials = Checks(path.name)
+    state = check_credentials(credentials, data, expected=signature_on_record(record), trust=trust, path=path)
+    if embedded is None and known.nothing and sidecar is None and state in {None, "elsewhere"}:
+        raise NotFound(_stranger(path, data, with_catalog=catalog is not None, state=state))
     if embedded is not None:
         _check_own_record(checks, data, embedded=embedded, path=path)
     if known.derivation is not None:
@@ -58,6 +69,7 @@ def verify_file(path: Path, *, catalog: Catalog | None = None, store: Store | No
         _check_item(checks, data, item=known.item, originals=known.originals, path=path)
     elif catalog is not None:
         checks.holds("catalog", found="not in this catalog; the record inside is all there is")
+    checks.done += credentials.done
     if sidecar is not None:
         expected = sidecar.get("sha256")
         checks.equal("bytes as the sidecar says", str(expected), found=digest_of(data), path=path)
@@ -79,11 +91,13 @@ class _Known:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > STORED_LIMITS.max_bytes:
+        if not stat.S_ISREG((status := path.stat()).st_mode):  # reading a pipe or a device may never end
+            raise NotFound(f"{path} cannot be read: it is not a file")
+        if status.st_size > STORED_LIMITS.max_bytes:
             raise NotFound(f"{path} is too large to be a picture made or kept here")
         return path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise NotFound(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _look_up(
@@ -163,19 +177,14 @@ def _check_item(checks: Checks, data: bytes, *, item: Item, originals: frozenset
 def _sidecar_beside(path: Path) -> dict[str, Any] | None:
     """The sidecar of this picture, if one lies beside it that can be read."""
     try:
-        return _parse_sidecar(sidecar_path(path).read_bytes())
+        return read_sidecar(sidecar_path(path).read_bytes())
     except (OSError, NotJson):
         return None
 
 
-def _parse_sidecar(data: bytes) -> dict[str, Any]:
-    value = parse_object(data)
-    if value.get("schema") != SIDECAR_SCHEMA or not isinstance(value.get("manifest"), dict):
-        raise NotJson("it is no dreamcrawl sidecar")
-    return value
-
-
-def _verify_sidecar(path: Path, data: bytes, *, catalog: Catalog | None, store: Store | None) -> VerifyReport:
+def _verify_sidecar(
+    path: Path, data: bytes, *, catalog: Catalog | None, store: Store | None, trust: Trust
+) -> VerifyReport:
     picture = path.with_name(path.name[: -len(SIDECAR_SUFFIX)])
     checks = Checks(path.name)
     derivation = None
@@ -183,7 +192,7 @@ def _verify_sidecar(path: Path, data: bytes, *, catalog: Catalog | None, store: 
         with catalog.read() as uow:
             derivation = uow.derivations.by_file_name(picture.name)
     try:
-        sidecar = _parse_sidecar(data)
+        sidecar = read_sidecar(data)
     except NotJson as error:
         if picture.suffix.lower() not in SUFFIX_OF_FORMAT.values() or (derivation is None and not picture.is_file()):
             raise NotFound(f"{path} is no sidecar that dreamcrawl wrote: {error}") from error
@@ -199,11 +208,14 @@ def _verify_sidecar(path: Path, data: bytes, *, catalog: Catalog | None, store: 
     if not picture.is_file():
         checks.holds("picture", found="not beside its sidecar", path=picture)
         return VerifyReport(tuple(checks.done))
-    return VerifyReport((*checks.done, *verify_file(picture, catalog=catalog, store=store).checks))
+    return VerifyReport((*checks.done, *verify_file(picture, catalog=catalog, store=store, trust=trust).checks))
 
 
-def _stranger(path: Path, data: bytes, *, with_catalog: bool) -> str:
+def _stranger(path: Path, data: bytes, *, with_catalog: bool, state: State | None) -> str:
     pixels, problem = pixels_of(data)
     what = "carries no dreamcrawl record" if pixels is not None else f"is no picture that can be read ({problem})"
+    if pixels is not None:
+        elsewhere = ", names content credentials at an address, which is not fetched"
+        what += elsewhere if state == "elsewhere" else " and no content credentials"
     where = ", and the catalog does not know it" if with_catalog else ", and there is no catalog to look it up in"
     return f"{path} {what}{where}"

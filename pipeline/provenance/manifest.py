@@ -37,6 +37,11 @@ MAX_TEXT_BYTES = 2_000
 MAX_URL_BYTES = 3_000
 MAX_SIGHTINGS_BYTES = 12_000
 
+# IPTC's terms for where a picture comes from: "Augmentation, correction or enhancement using a Generative AI model" for
+# one that was dreamed on, "created algorithmically using a trained model" for one that began from noise.
+ALTERED_BY_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+MADE_BY_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,7 +73,7 @@ class Output:
     """The dream's file.
 
     Attributes:
-        format: `PNG` or `JPEG`.
+        format: `PNG`, `JPEG` or `WEBP`.
         width: In pixels.
         height: In pixels.
         pixel_sha256: Pixel digest of the file, decoded.
@@ -171,12 +176,14 @@ def build_manifest(
     created_at: datetime,
     software_version: str,
     inputs: Sequence[Item] = (),
+    signature: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The manifest of one dream, as it will read back from any JSON text of it.
 
     sightings: all of the item's, oldest first; may be empty.
     inputs: guides and masks that the recipe names.
     facts: what the renderer said; see `REQUIRED_FACTS`.
+    signature: with which certificate the file will be signed; None when it will not be.
 
     Raises:
         ValueError: The recipe's digest is not that of the recipe, a required fact is missing, or something is no
@@ -227,6 +234,8 @@ def build_manifest(
             "rendered_pixel_sha256": output.rendered_pixel_sha256,
         },
     }
+    if signature is not None:
+        manifest["signature"] = dict(signature)
     try:
         # Through the text once, so that tuples and keys are what every reader will find.
         plain = parse_object(json.dumps(manifest, ensure_ascii=False, allow_nan=False))
@@ -238,6 +247,21 @@ def build_manifest(
     if json_sha256(plain["recipe"]) != identity.recipe_sha256:
         raise ValueError("the digest of the recipe is not that of its canonical JSON")
     return plain
+
+
+def starts_from_picture(manifest: Mapping[str, Any]) -> bool:
+    """Whether the original shows in the dream; it does not in one from noise or a blank, unless it is blended in.
+
+    manifest: as `build_manifest` gave it; a recipe without these fields is taken to start from the picture.
+    """
+    recipe = manifest["recipe"]
+    blended = recipe.get("strength", 1.0) != 1.0 or recipe.get("mask") is not None
+    return blended or recipe.get("start", "image") not in {"noise", "blank"}
+
+
+def digital_source_type(manifest: Mapping[str, Any]) -> str:
+    """The address of IPTC's term for what this dream is."""
+    return ALTERED_BY_MODEL if starts_from_picture(manifest) else MADE_BY_MODEL
 
 
 def manifest_sha256(manifest: Mapping[str, Any]) -> str:

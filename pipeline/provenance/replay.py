@@ -41,6 +41,7 @@ class ReplayReport:
         differing_pixels: Pixels with a difference in any channel, in the same comparison.
         environment_differences: (field, recorded, now) for each version, device, switch or plan that is another now.
         source_ok: Whether the original still decodes to the pixels on record.
+        picture_ok: Whether the dream's file still shows the pixels on record.
         written_to: Where the new picture was kept, if it was.
     """
 
@@ -49,6 +50,7 @@ class ReplayReport:
     differing_pixels: int
     environment_differences: tuple[tuple[str, str, str], ...] = ()
     source_ok: bool = True
+    picture_ok: bool = True
     written_to: str | None = None
 
     @property
@@ -81,16 +83,47 @@ def replay_derivation(
         WorkspaceUnusable: `write_to` cannot be written.
         Exception: Whatever `make_renderer` and the renderer raise.
     """
+    derivation, item, manifest = _on_record(derivation_id, catalog)
+    return replay_record(
+        manifest,
+        source=_decoded(store.read(item.blob_sha256)),
+        recorded=_decoded(store.read(derivation.blob_sha256)),
+        named=f"d{derivation.id}",
+        make_renderer=make_renderer,
+        write_to=write_to,
+        on_progress=on_progress,
+    )
+
+
+def replay_record(
+    manifest: Manifest,
+    *,
+    source: RgbImage,
+    recorded: RgbImage,
+    named: str,
+    make_renderer: RendererFactory,
+    write_to: Path | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> ReplayReport:
+    """Make the dream of a record again, wherever that came from, and compare.
+
+    source: the original's pixels.
+    recorded: the dream's pixels, as its file shows them.
+    named: what errors call the dream.
+
+    Raises:
+        NotFound: The network here has other weights than those on record.
+        UsageError: `write_to` is no `.png`.
+        WorkspaceUnusable: `write_to` cannot be written.
+        Exception: Whatever `make_renderer` and the renderer raise.
+    """
     if write_to is not None and write_to.suffix.lower() != ".png":
         raise UsageError(f"a replay is written as PNG, which keeps every pixel: {write_to} should end in .png")
-    derivation, item, manifest = _on_record(derivation_id, catalog)
-    source = _decoded(store.read(item.blob_sha256))
-    recorded_pixels = _decoded(store.read(derivation.blob_sha256))
     renderer = make_renderer(dict(manifest.recipe), manifest.network, manifest.max_side, manifest.profile)
-    _check_weights(derivation, manifest, renderer=renderer)
+    _check_weights(named, manifest, renderer=renderer)
     prepared, preparation = prepare(source, manifest.max_side)
     # Under a key of its own: what another process keeps of the same dream is not to be taken up or removed.
-    key = f"replay-{derivation.key}"
+    key = f"replay-{manifest.derivation_key}"
     pixels, facts = render_one(renderer, prepared, key=key, on_progress=on_progress or _ignore)
     renderer.forget(key)
     differences = _environment_differences(manifest, facts, renderer=renderer)
@@ -102,13 +135,14 @@ def replay_derivation(
     differences = (*differences, *_version_differences(manifest, preparation.versions))
     if write_to is not None:
         write_whole(write_to, encode(pixels, format="PNG"))
-    psnr_db, differing_pixels = compare(recorded_pixels, _as_stored(pixels, manifest.output.format))
+    psnr_db, differing_pixels = compare(recorded, _as_stored(pixels, manifest.output.format))
     return ReplayReport(
         identical=pixel_sha256(pixels) == manifest.output.rendered_pixel_sha256,
         psnr_db=psnr_db,
         differing_pixels=differing_pixels,
         environment_differences=differences,
         source_ok=pixel_sha256(source) == manifest.source_pixel_sha256,
+        picture_ok=pixel_sha256(recorded) == manifest.output.pixel_sha256,
         written_to=str(write_to) if write_to is not None else None,
     )
 
@@ -144,11 +178,11 @@ def _on_record(derivation_id: int, catalog: Catalog) -> tuple[Derivation, Item, 
     return derivation, item, manifest
 
 
-def _check_weights(derivation: Derivation, manifest: Manifest, *, renderer: Renderer) -> None:
+def _check_weights(named: str, manifest: Manifest, *, renderer: Renderer) -> None:
     here = renderer.identity.weights_sha256
     if here != manifest.weights_sha256:
         raise NotFound(
-            f"d{derivation.id} was made with weights {manifest.weights_sha256} of {manifest.network}, and this version "
+            f"{named} was made with weights {manifest.weights_sha256} of {manifest.network}, and this version "
             f"has {here}; install the version of dreamcrawl that made it ({manifest.software_version})"
         )
 
@@ -183,8 +217,14 @@ def _flat(value: Any, prefix: str = "") -> dict[str, str]:
         for name, inner in value.items():
             found |= _flat(inner, f"{prefix}.{name}" if prefix else str(name))
         return found
-    # A tuple now is a list on record.
-    return {prefix: str(list(value) if isinstance(value, tuple) else value)}
+    return {prefix: str(_ordered(value))}
+
+
+def _ordered(value: Any) -> Any:
+    """As any record has it: a tuple now is a list there, and the record in a file has the keys of objects sorted."""
+    if isinstance(value, Mapping):
+        return {str(name): _ordered(value[name]) for name in sorted(value)}
+    return [_ordered(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def _as_stored(pixels: RgbImage, image_format: str) -> RgbImage:

@@ -1,7 +1,7 @@
 """Verification: every digest is computed again from the files, and whatever differs is named with its file.
 
-It finds damage and careless changes. It is no signature: who can rewrite the catalog and every file can also make new
-digests that agree.
+It finds damage and careless changes. Digests are no signature: who can rewrite the catalog and every file can also make
+new ones that agree. What was signed as well (C2PA) cannot be made anew without the key.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.provenance.checks import (
     check_stored,
 )
 from pipeline.provenance.copies import sidecar_path
+from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record
 from pipeline.provenance.files import verify_file
 from pipeline.records import Check, VerifyReport
 from pipeline.store import Store
@@ -39,9 +40,9 @@ def verify_item(item_id: int, *, catalog: Catalog, store: Store) -> VerifyReport
 
 
 def verify_derivation(
-    derivation_id: int, *, catalog: Catalog, store: Store, dreams_folder: Path | None = None
+    derivation_id: int, *, catalog: Catalog, store: Store, dreams_folder: Path | None = None, trust: Trust = NOBODY
 ) -> VerifyReport:
-    """Check one dream: its source, stored bytes, pixels, manifest, embedded record, copy and sidecar.
+    """Check one dream: its source, stored bytes, pixels, manifest, embedded record, signature, copy and sidecar.
 
     dreams_folder: where the copy lies; None leaves copy and sidecar out.
 
@@ -54,7 +55,8 @@ def verify_derivation(
             raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl browse` shows those there are")
         item = uow.items.get(derivation.item_id)
     source = _item_checks(derivation.item_id, catalog, store=store)
-    return VerifyReport((*source, *_derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder)))
+    own = _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder, trust=trust)
+    return VerifyReport((*source, *own))
 
 
 def verify_all(
@@ -62,6 +64,7 @@ def verify_all(
     catalog: Catalog,
     store: Store,
     dreams_folder: Path | None = None,
+    trust: Trust = NOBODY,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VerifyReport:
     """Check every item and every dream of the catalog.
@@ -81,8 +84,9 @@ def verify_all(
         with catalog.read() as uow:
             derivation = uow.derivations.get(derivation_id)
             item = uow.items.get(derivation.item_id) if derivation else None
-        if derivation is not None:
-            checks += _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder)
+            removed = uow.blobs.removed([derivation.blob_sha256] if derivation else [])
+        if derivation is not None and not (removed and not store.has(derivation.blob_sha256)):
+            checks += _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder, trust=trust)
         if on_progress is not None:
             on_progress(done, total)
     return VerifyReport(tuple(checks))
@@ -94,22 +98,31 @@ def _item_checks(item_id: int, catalog: Catalog, *, store: Store) -> list[Check]
         if item is None:
             raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
         sightings = uow.sightings.of_item(item_id)
+        # The same pixels may have been met in several files; each was kept.
+        digests = dict.fromkeys((item.blob_sha256, *(each.blob_sha256 for each in sightings)))
+        removed = uow.blobs.removed(list(digests))
     checks = Checks(f"i{item_id}")
-    # The same pixels may have been met in several files; each was kept.
-    for sha256 in dict.fromkeys((item.blob_sha256, *(each.blob_sha256 for each in sightings))):
+    for sha256 in digests:
+        if sha256 in removed and not store.has(sha256):
+            checks.holds("stored bytes", found="removed after a withdrawal")
+            continue
         check_stored(checks, sha256, pixels=item.pixel_sha256, store=store)
     return checks.done
 
 
 def _derivation_checks(
-    derivation: Derivation, item: Item | None, *, store: Store, dreams_folder: Path | None
+    derivation: Derivation, item: Item | None, *, store: Store, dreams_folder: Path | None, trust: Trust
 ) -> list[Check]:
     checks = Checks(f"d{derivation.id}")
     data = check_stored(checks, derivation.blob_sha256, pixels=derivation.pixel_sha256, store=store)
     check_record_on_file(checks, derivation)
     _check_source(checks, derivation, item)
     if data is not None:
-        check_embedded(checks, data, derivation=derivation, path=store.path(derivation.blob_sha256))
+        path = store.path(derivation.blob_sha256)
+        check_embedded(checks, data, derivation=derivation, path=path)
+        signature = signature_on_record(derivation.manifest)
+        if signature is not None:
+            check_credentials(checks, data, expected=signature, trust=trust, path=path)
     if dreams_folder is not None:
         copy = dreams_folder / derivation.file_name
         check_copy(checks, derivation, copy=copy, sidecar=sidecar_path(copy))

@@ -105,8 +105,10 @@ def test_the_run_with_refused_files_is_recorded_as_partial(desk: Desk):
 
 
 def test_the_catalog_keeps_the_measures_of_every_dream(desk: Desk):
-    for derivation_id, seed in ((1, 1), (2, 2)):
+    for derivation_id in (1, 2):
         row = desk.derivation(derivation_id)
+        # Two are rendered side by side, and either may be done first; the items are in the order of the files.
+        seed = row.item_id
         measures = row.manifest["render"]["measures"]
 
         with Image.open(desk.folder / "dreamcrawl-data" / "dreams" / row.file_name) as image:
@@ -203,6 +205,28 @@ def test_a_replay_here_and_now_gives_equal_pixels(desk: Desk):
     assert done.exit_code == 0, done.output
     assert "d1: the pixels are equal" in done.stdout
     assert (answer["verdict"], answer["environment_differences"], answer["source_ok"]) == ("identical", [], True)
+
+
+def test_a_replay_needs_nothing_but_the_file_and_the_original(desk: Desk, tmp_path: Path):
+    (made,) = [each for each in map(desk.derivation, (1, 2)) if each.manifest["source"]["title"] == "a"]
+    dream = desk.folder / "dreamcrawl-data" / "dreams" / made.file_name
+    (tmp_path / "from-a-friend.png").write_bytes(dream.read_bytes())
+    away = ("--workspace", str(tmp_path / "none"), "--json")
+
+    here = desk.run("replay", str(tmp_path / "from-a-friend.png"), "--json")
+    elsewhere = desk.run("replay", str(tmp_path / "from-a-friend.png"), "--source", "a.png", *away)
+    without = desk.run("replay", str(tmp_path / "from-a-friend.png"), *away)
+    wrong = desk.run("replay", str(tmp_path / "from-a-friend.png"), "--source", "b.png", *away)
+    misplaced = desk.run("replay", "d1", "--source", "a.png")
+
+    for done in (here, elsewhere):
+        assert done.exit_code == 0, done.output
+        answer = json.loads(done.stdout)
+        assert (answer["verdict"], answer["environment_differences"]) == ("identical", [])
+    assert (without.exit_code, "give it with --source" in without.stderr) == (2, True)
+    assert (wrong.exit_code, "is not the original" in wrong.stderr) == (2, True)
+    assert (misplaced.exit_code, "there is no file" in misplaced.stderr) == (2, True)
+    assert not (tmp_path / "none").exists()
 
 
 def change_record(desk: Desk, derivation_id: int, change: Callable[[dict[str, Any]], None]) -> None:

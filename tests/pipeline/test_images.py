@@ -33,7 +33,7 @@ def test_png_keeps_every_pixel(rgb: np.ndarray) -> None:
     assert (found.format, found.media_type, found.frames) == ("PNG", "image/png", 1)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_the_same_pixels_give_the_same_bytes(kind: str) -> None:
     rgb = scene(1)
     packet = xmp_packet(title="a dream")
@@ -51,7 +51,7 @@ def test_jpeg_is_near_and_keeps_full_colour_resolution() -> None:
         assert image.layer[0][1:3] == image.layer[1][1:3] == (1, 1)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_an_embedded_packet_is_read_back(kind: str) -> None:
     data = encode(scene(1), format=kind, xmp=xmp_packet(title="Dream of a mill", creator="A. Painter"))
 
@@ -59,8 +59,19 @@ def test_an_embedded_packet_is_read_back(kind: str) -> None:
     assert decode(data).embedded["creator"] == "A. Painter"
 
 
+def test_webp_keeps_every_pixel_and_has_a_longest_side() -> None:
+    rgb = scene(1)
+
+    data = encode(rgb, format="WEBP")
+
+    assert np.array_equal(decode(data).rgb, rgb)
+    encode(np.zeros((1, 16_383, 3), np.uint8), format="WEBP")
+    with pytest.raises(ValueError, match="at most 16383 pixels on a side"):
+        encode(np.zeros((1, 16_384, 3), np.uint8), format="WEBP")
+
+
 def test_other_formats_cannot_be_written() -> None:
-    with pytest.raises(ValueError, match="PNG or JPEG"):
+    with pytest.raises(ValueError, match="PNG, JPEG or WebP"):
         encode(scene(1), format="GIF")
 
 

@@ -366,7 +366,7 @@ def test_a_dream_without_its_record_is_known_by_its_pixels(scene: Scene, tmp_pat
 
     assert names(report) == {"bytes", "embedded record"}
     assert "d1, made from i1" in {check.found for check in report.checks}
-    with pytest.raises(NotFound, match="carries no dreamcrawl record, and there is no catalog"):
+    with pytest.raises(NotFound, match="no dreamcrawl record and no content credentials, and there is no catalog"):
         verify_file(stripped)
 
 

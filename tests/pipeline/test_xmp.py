@@ -17,7 +17,7 @@ from pipeline.images import encode
 from pipeline.provenance.canonical import canonical_json
 from pipeline.provenance.manifest import manifest_sha256
 from pipeline.provenance.xmp import JPEG_MAX_PACKET_BYTES, NAMESPACE, Embedded, attribution, read_xmp, write_xmp
-from tests.support.inverting import FACTS
+from tests.support.inverting import FACTS, identity_of
 from tests.support.manifests import ANY_TEXT, item_of, manifest_of, sighting
 
 RGB = np.full((8, 8, 3), 90, dtype=np.uint8)
@@ -29,6 +29,7 @@ NAMES = {
     "stRef": "http://ns.adobe.com/xap/1.0/sType/ResourceRef#",
     "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "own": "urn:dreamcrawl:xmp:1.0:",
 }
@@ -82,6 +83,28 @@ def test_the_packet_names_author_source_licence_and_what_was_done() -> None:
     assert texts(packet, "own:DerivationKey") == [manifest["derivation_key"]]
 
 
+def test_the_fields_of_iptc_that_readers_show_are_there() -> None:
+    packet = write_xmp(manifest_of())
+
+    assert texts(packet, "photoshop:Credit") == ["Jane Doe / website"]
+    (instructions,) = texts(packet, "photoshop:Instructions")
+    assert instructions.startswith("name the creator, the source and the licence")
+    assert instructions.endswith("share it under CC BY-SA 4.0")
+    assert texts(packet, "photoshop:DateCreated") == ["2026-06-07T08:09:08Z"]
+    assert texts(packet, "Iptc4xmpCore:AltTextAccessibility/rdf:Alt/rdf:li") == ["DeepDream of: A stone bridge"]
+    assert texts(packet, "Iptc4xmpExt:AISystemUsed") == ["dreamcrawl 0.1.0, network tiny"]
+    assert texts(packet, "Iptc4xmpExt:AISystemVersionUsed") == ["0.1.0"]
+
+
+def test_a_dream_from_noise_is_not_called_an_altered_picture() -> None:
+    packet = write_xmp(manifest_of(identity=identity_of({"kind": "invert", "start": "noise"})))
+
+    assert texts(packet, "Iptc4xmpExt:DigitalSourceType") == [
+        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    ]
+    assert texts(packet, "dc:description/rdf:Alt/rdf:li")[0].startswith("Made by a neural network")
+
+
 @pytest.mark.parametrize(
     ("license_id", "marked"), [("CC0-1.0", ["False"]), ("PDM-1.0", ["False"]), (None, []), ("CC-BY-4.0", ["True"])]
 )
@@ -93,7 +116,7 @@ def test_rights_are_marked_only_as_far_as_they_are_known(license_id: str | None,
     assert "author unknown" in texts(packet, "dc:rights/rdf:Alt/rdf:li")[0]
 
 
-@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP"])
 def test_pillow_finds_the_attribution_in_our_files(image_format: Any) -> None:
     data = encode(RGB, format=image_format, xmp=write_xmp(manifest_of()))
 
@@ -105,7 +128,7 @@ def test_pillow_finds_the_attribution_in_our_files(image_format: Any) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.sampled_from(["PNG", "JPEG"]))
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.sampled_from(["PNG", "JPEG", "WEBP"]))
 def test_whatever_pages_say_comes_back_as_the_same_manifest(
     title: str, creator: str, url: str, image_format: Any
 ) -> None:

@@ -1,0 +1,115 @@
+"""What verification says of a picture's C2PA manifest: whether it holds, who signed it, and what it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.formats import MEDIA_TYPES, sniff
+from pipeline.provenance.c2pa import Credentials, State, is_installed, read_credentials
+from pipeline.provenance.checks import Checks
+from pipeline.provenance.containers import find_manifest_store
+
+NAME = "content credentials"
+HOW_TO_INSTALL = "pip install 'dreamcrawl[c2pa]'"
+
+_MOST_CODES = 3
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whose signatures are believed.
+
+    Attributes:
+        anchors_pem: Certificates that are trusted, with those below them.
+        required: Whether a signature by anybody else is a failure; else it is told, and holds.
+    """
+
+    anchors_pem: bytes = b""
+    required: bool = False
+
+
+NOBODY = Trust()
+
+
+def signature_on_record(manifest: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a dream's record says of the signature that its file was given; None when it was given none."""
+    signature = manifest.get("signature") if manifest is not None else None
+    return signature if isinstance(signature, Mapping) else None
+
+
+def check_credentials(
+    checks: Checks, data: bytes, *, expected: Mapping[str, Any] | None, trust: Trust, path: Path
+) -> State | None:
+    """Check the C2PA manifest in a file; what came of it, or None when there is none and none was expected.
+
+    expected: `signature_on_record` of the dream that the file holds. Without one the manifest may be anybody's.
+    """
+    kind = sniff(data).name
+    if kind not in MEDIA_TYPES:
+        return None
+    if not is_installed():
+        return _without_library(checks, data, expected=expected, path=path)
+    found = read_credentials(data, media_type=MEDIA_TYPES[kind], anchors_pem=trust.anchors_pem)
+    if found is None or (found.state == "elsewhere" and expected is not None):
+        return _absent(checks, expected, path)
+    if found.state == "elsewhere":
+        return found.state
+    _check_signature(checks, found, expected=expected, trust=trust, path=path)
+    if expected is None:
+        _tell_claims(checks, found)
+    return found.state
+
+
+def _absent(checks: Checks, expected: Mapping[str, Any] | None, path: Path) -> State | None:
+    if expected is None:
+        return None
+    checks.fails(NAME, expected=f"signed by {expected.get('signer')}", found="absent", path=path)
+    return "invalid"
+
+
+def _without_library(checks: Checks, data: bytes, *, expected: Mapping[str, Any] | None, path: Path) -> State | None:
+    if find_manifest_store(data) is None:
+        return _absent(checks, expected, path)
+    checks.holds(NAME, found=f"there, and not checked; {HOW_TO_INSTALL}")
+    return "valid"
+
+
+def _check_signature(
+    checks: Checks, found: Credentials, *, expected: Mapping[str, Any] | None, trust: Trust, path: Path
+) -> None:
+    signer = found.signer or "somebody without a name"
+    if found.state == "invalid":
+        problems = ", ".join(found.problems[:_MOST_CODES]) or "invalid"
+        checks.fails(NAME, expected="a signature that holds", found=problems, path=path)
+    elif expected is not None and found.certificate_sha256 != expected.get("certificate_sha256"):
+        checks.fails(
+            NAME,
+            expected=f"signed by {expected.get('signer')}, certificate {_start(expected.get('certificate_sha256'))}",
+            found=f"signed by {signer}, certificate {_start(found.certificate_sha256)}",
+            path=path,
+        )
+    elif expected is not None and found.unsigned_change:
+        checks.fails(NAME, expected="a file as it was signed", found=found.unsigned_change, path=path)
+    elif found.state == "trusted":
+        checks.holds(NAME, found=f"trusted, signed by {signer}")
+    elif trust.required:
+        checks.fails(NAME, expected="a signer under the trust anchors given", found=f"signed by {signer}", path=path)
+    else:
+        checks.holds(NAME, found=f"valid, signed by {signer}, who is not among those trusted here")
+
+
+def _tell_claims(checks: Checks, found: Credentials) -> None:
+    if found.generator:
+        checks.holds("claimed software", found=found.generator)
+    if found.actions:
+        checks.holds("claimed actions", found=", ".join(found.actions))
+    for each in found.ingredients:
+        state = f"its own credentials were {each.state}" if each.state else "without credentials of its own"
+        checks.holds(f"claimed {each.relationship}", found=f"{each.title}; {state}")
+
+
+def _start(digest: object) -> str:
+    return str(digest)[:16] or "unknown"
