@@ -4,15 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_ARGS ?=
+# Processes that run the tests; 0 runs them in one that a debugger can hold.
+WORKERS ?= 2
 
-.PHONY: help install demo test check bench bench-dream bench-quality figures docs constraints clean
+.PHONY: help install demo test soak check bench bench-dream bench-quality bench-crawl bench-duplicates figures docs constraints clean
 
 help:
 	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
 	@echo "make test    run the tests (make test ARGS='-k ingest' for some)"
+	@echo "make soak    crawls of a hostile site, killed 200 times at random moments"
 	@echo "make check   ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks, each with a ratio against a named alternative:"
-	@echo "             bench-dream (time and memory of the engine), bench-quality (what the looks make)"
+	@echo "             bench-dream (time and memory of the engine), bench-quality (what the looks make),"
+	@echo "             bench-crawl (CPU time, bytes and requests of a crawl),"
+	@echo "             bench-duplicates (which copies are found, what is taken for one, a million pictures)"
 	@echo "make figures the pictures of the README"
 	@echo "make docs    docs/cli.md, from the commands' own help"
 
@@ -36,7 +41,11 @@ demo: $(STAMP)
 	@$(BIN)/dreamcrawl demo $(DEMO_ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# Some of the slow tests, many times over: minutes become an hour.
+soak: $(STAMP)
+	@DREAMCRAWL_KILLS=200 $(BIN)/python -m pytest tests/crawler/test_trap_site_killed.py $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check .
@@ -44,13 +53,19 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: bench-dream bench-quality
+bench: bench-dream bench-quality bench-crawl bench-duplicates
 
 bench-dream: $(STAMP)
 	@$(BIN)/python benchmarks/dream_engine.py --growth --large $(ARGS)
 
 bench-quality: $(STAMP)
 	@$(BIN)/python benchmarks/dream_quality.py $(ARGS)
+
+bench-crawl: $(STAMP)
+	@$(BIN)/python benchmarks/crawl_speed.py $(ARGS)
+
+bench-duplicates: $(STAMP)
+	@$(BIN)/python benchmarks/duplicates.py $(ARGS)
 
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py
