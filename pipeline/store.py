@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -15,6 +16,8 @@ from pipeline.errors import StoreCorrupt, WorkspaceUnusable
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY_PREFIX = ".tmp-"
+LEFTOVER_SECONDS = 3600.0
+"""Nobody writes one file, or waits to write its row, for an hour: what is older was left by a process that died."""
 
 
 class Store:
@@ -58,6 +61,8 @@ class Store:
         with _translated(self._root):
             # A file cut short by a power loss has another size and is replaced.
             if target.is_file() and target.stat().st_size == len(data):
+                with contextlib.suppress(OSError):
+                    os.utime(target)  # somebody needs it: no file that was touched just now is taken for a leftover
                 return sha256
             self._write(target, data)
         return sha256

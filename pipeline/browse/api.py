@@ -69,6 +69,8 @@ class Api:
                 "license": attribution.license_of(item),
                 "attribution": attribution.credit_original(item, read.sightings),
                 "keywords": read.keywords,
+                "tags": read.tags,
+                "stars": read.stars,
                 "sightings": read.sightings,
                 "more_sightings": read.more_sightings,
                 "near_group": [f"i{tile.item_id}" for tile in read.group],

@@ -37,6 +37,8 @@ class ItemRead:
         group: The representative and what is near to it; a single tile when nothing is.
         previous: The item before it in the gallery it was opened from.
         next: The item after it there.
+        tags: Those that people gave it.
+        stars: As people rated it, 1 to 5; None without a rating.
     """
 
     item: Item
@@ -49,6 +51,8 @@ class ItemRead:
     group: tuple[Tile, ...]
     previous: int | None
     next: int | None
+    tags: Sequence[str]
+    stars: int | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
             group=queries.near_group(uow.session, item_id),
             previous=previous,
             next=following,
+            tags=uow.tags.of_item(item_id),
+            stars=uow.ratings.of_item(item_id),
         )
 
 

@@ -71,6 +71,8 @@ class View:
             "dreamed": None if wanted.dreamed is None else "yes" if wanted.dreamed else "no",
             "near": "show" if wanted.near_duplicates else None,
             "run": f"r{wanted.run_id}" if wanted.run_id else None,
+            "tag": wanted.tag,
+            "stars": str(wanted.stars) if wanted.stars else None,
             "sort": None if self.sort is Sort.NEWEST else self.sort.value,
             "per": None if self.per_page == DEFAULT_PER_PAGE else str(self.per_page),
             "after": _cursor_text(self.after),
@@ -93,6 +95,7 @@ def read_view(query: Mapping[str, str]) -> View:
     text = _text(query, "q") or ""
     keyword = _text(query, "keyword")
     run = query.get("run")
+    tag = _text(query, "tag")
     after, before = _cursor(query, "after"), _cursor(query, "before")
     if after is not None and before is not None:
         raise UsageError("a page lies after one place or before one, not both: leave `after` or `before` out")
@@ -106,6 +109,8 @@ def read_view(query: Mapping[str, str]) -> View:
             dreamed={"yes": True, "no": False, "": None}[_choice(query, "dreamed", ("yes", "no"))],
             near_duplicates=_choice(query, "near", ("show", "hide")) == "show",
             run_id=read_id(run, "r") if run else None,
+            tag=tag.casefold() if tag else None,
+            stars=int(_choice(query, "stars", ("1", "2", "3", "4", "5")) or 0) or None,
         ),
         text=text,
         sort=Sort(_choice(query, "sort", tuple(Sort)) or Sort.NEWEST),

@@ -74,6 +74,7 @@ def menus(view: View, facets: Facets) -> tuple[Menu, ...]:
         _menu("Source", view, "source", facets.sources),
         _menu("Licence", view, "license_id", facets.licenses),
         _menu("Preset", view, "preset", facets.presets),
+        _menu("Tag", view, "tag", facets.tags),
         _with_all("Dreams", dreamed, view.with_filter(dreamed=None).url()),
     )
     return tuple(menu for menu in found if len(menu.choices) > 1)
@@ -97,8 +98,15 @@ def chips(view: View) -> tuple[Chip, ...]:
         (wanted.preset and f"dreamed as {wanted.preset}", view.with_filter(preset=None)),
         ({True: "with a dream", False: "without a dream", None: None}[wanted.dreamed], view.with_filter(dreamed=None)),
         (wanted.run_id and f"met by run r{wanted.run_id}", view.with_filter(run_id=None)),
+        (wanted.tag and f"tagged {wanted.tag}", view.with_filter(tag=None)),
+        (wanted.stars and f"{stars_text(wanted.stars)} or more", view.with_filter(stars=None)),
     ]
     return tuple(Chip(str(label), without.url()) for label, without in found if label)
+
+
+def stars_text(stars: int) -> str:
+    """A rating as stars of five."""
+    return "\u2605" * stars + "\u2606" * (5 - stars)
 
 
 def range_text(page: GalleryPage) -> str:

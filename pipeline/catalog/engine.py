@@ -16,16 +16,18 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.failures import translated
+from pipeline.catalog.modes import MODE, READ, WRITE
 from pipeline.catalog.schema import bring_up_to_date
+from pipeline.catalog.search_index import refresh
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.errors import NotFound, SettingsInvalid, WorkspaceUnusable
 
 BUSY_TIMEOUT_SECONDS = 30.0
-_MODE = "dreamcrawl_mode"  # execution option that tells the begin hook what a transaction is for
-_WRITE, _READ = "write", "read"
 _ADVISORY_LOCK = 0x647265616D  # "dream": the one writers of a PostgreSQL catalog take
 # Readers of the gallery come from a pool of forty threads.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 40
+# Of each connection to SQLite, at most: a walk through the index of a large catalog comes by the same pages often.
+_CACHE_KIB = 32_768
 
 
 class Catalog:
@@ -33,9 +35,9 @@ class Catalog:
 
     def __init__(self, engine: Engine, *, place: str) -> None:
         self._engine = engine
-        self._writers = engine.execution_options(**{_MODE: _WRITE})
+        self._writers = engine.execution_options(**{MODE: WRITE})
         self._readers = (
-            engine.execution_options(**{_MODE: _READ})
+            engine.execution_options(**{MODE: READ})
             if engine.dialect.name == "sqlite"
             else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         )
@@ -51,7 +53,10 @@ class Catalog:
         """
         with translated(self.place), Session(self._writers, expire_on_commit=False) as session, session.begin():
             session.connection()  # takes the lock now, not at the first statement
-            yield UnitOfWork(session)
+            unit = UnitOfWork(session)
+            yield unit
+            session.flush()
+            refresh(session.connection())  # the search knows all that was written, or nothing of it is written
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
@@ -68,6 +73,7 @@ class Catalog:
         if self._engine.dialect.name == "sqlite":
             with suppress(DBAPIError, sqlite3.Error), self._engine.connect() as connection:
                 cursor = connection.connection.cursor()  # below SQLAlchemy, so that no transaction is begun
+                connection.info.pop(MODE, None)
                 cursor.execute("PRAGMA query_only = OFF")
                 cursor.execute("PRAGMA optimize")
                 cursor.close()
@@ -171,19 +177,22 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     # In WAL mode NORMAL can lose the last commits to a power cut, but never damages the catalog.
     cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    mode = connection.get_execution_options().get(_MODE)
-    if mode is not None:
-        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if mode == _WRITE else 'ON'}")
+    mode = connection.get_execution_options().get(MODE)
+    # Kept for as long as the driver's connection, which the pool hands out again and again.
+    if mode is not None and connection.info.get(MODE) != mode:
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if mode == WRITE else 'ON'}")
+        connection.info[MODE] = mode
     # IMMEDIATE: a transaction that reads first and writes later could otherwise fail at its first write.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == _WRITE else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == WRITE else "BEGIN")
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(_MODE) != _WRITE:
+    if connection.get_execution_options().get(MODE) != WRITE:
         return
     # One writer at a time, as on SQLite: near duplicates are found by looking at all that is there.
     connection.execute(text(f"SET LOCAL lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'"))

@@ -18,18 +18,21 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class GalleryFilter:
-    """Which items a gallery shows; an empty filter shows all but near duplicates.
+    """Which items a gallery shows; an empty filter shows all but near duplicates. Withdrawn items are never shown.
 
     Attributes:
-        words: Each must stand in the title, creator, keywords or in what some page said of the picture. No case.
+        words: Each must begin a word of the title, creator, keywords, tags or of what some page said of the picture;
+            without case and accents. What is written without spaces, as Japanese, is found anywhere.
         keyword: A keyword that the item matched, in lower case.
         source: Name of a source that sighted it.
         license_id: As in `pipeline.licenses`; `unknown` also finds items without any declared licence.
         preset: A preset that made a dream of it.
         dreamed: True for items with a dream, False for those without, None for both.
         near_duplicates: Whether items that are near to a representative are shown as well.
+        only_near_duplicates: Whether nothing else is shown.
         run_id: Only what this run met.
-        ids: Only these items; what `queries.resolved` makes of `words`.
+        tag: A tag that a person gave it, in lower case.
+        stars: At least so many, as a person rated it, 1 to 5; without a rating it has none.
     """
 
     words: tuple[str, ...] = ()
@@ -39,8 +42,10 @@ class GalleryFilter:
     preset: str | None = None
     dreamed: bool | None = None
     near_duplicates: bool = False
+    only_near_duplicates: bool = False
     run_id: int | None = None
-    ids: tuple[int, ...] | None = None
+    tag: str | None = None
+    stars: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,7 @@ class Facets:
     sources: tuple[FacetValue, ...]
     licenses: tuple[FacetValue, ...]
     presets: tuple[FacetValue, ...]
+    tags: tuple[FacetValue, ...]
     dreamed: int
     not_dreamed: int
     near_duplicates: int
@@ -145,12 +151,14 @@ class KnownBlob:
 
     Attributes:
         name: A short name for people, without extension: `i12` or `d3`.
+        withdrawn: Why it is not shown, or None.
     """
 
     sha256: str
     media_type: str
     size_bytes: int
     name: str
+    withdrawn: str | None = None
 
 
 @dataclass(frozen=True)

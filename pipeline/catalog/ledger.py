@@ -6,13 +6,15 @@ catalog is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from pipeline.catalog.hosts import HostLedger
 from pipeline.errors import NotFound, Reason
+from pipeline.records import CrawlRecord
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 5
 """An address that failed this often is left alone, whatever the reason."""
+
+_BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class LedgerEntry:
         etag: As the server sent it; for a file of the user's, its size and modification time.
         attempts: How often it was tried.
         width: In pixels, as far as it was seen; likewise `height` and `media_type`.
+        size_bytes: Of the file that was kept; None for others, and where only addresses were looked up.
+        refused_in_headers: Whether what its site last said against it came with the picture itself.
     """
 
     image_url: str
@@ -48,6 +54,8 @@ class LedgerEntry:
     width: int | None = None
     height: int | None = None
     media_type: str | None = None
+    size_bytes: int | None = None
+    refused_in_headers: bool = False
 
     @property
     def fetch_again(self) -> bool:
@@ -106,6 +114,11 @@ class Ledger:
         finally:
             catalog.close()
 
+    @property
+    def hosts(self) -> HostLedger:
+        """The budgets of hosts in the same catalog; without one, in memory."""
+        return HostLedger(self._catalog)
+
     def known(self, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
         """Those of these addresses that were tried before, with what came of them."""
         if self._catalog is None:
@@ -121,6 +134,44 @@ class Ledger:
             return uow.ledger.find(
                 item.image_url, source=source, source_id=item.source_id, source_hash=item.source_hash
             )
+
+    def unsettled(
+        self, keywords: Sequence[str] = (), *, source: str = "", source_argument: str = ""
+    ) -> Iterator[CrawlRecord]:
+        """Candidates that failed, for whatever reason and however often, or were postponed, by address.
+
+        Args:
+            keywords: Only those that matched one of these; none means all.
+            source: Only those of this source; empty means all. Likewise `source_argument`.
+            source_argument: The part after `=`.
+        """
+        if self._catalog is None:
+            return
+        wanted = {keyword.casefold() for keyword in keywords}
+        after = ""
+        while True:
+            # A transaction for each batch: one as long as a crawl would keep the write-ahead log from being emptied.
+            with self._catalog.read() as uow:
+                batch = uow.ledger.unsettled(after, limit=_BATCH)
+            for _, values in batch:
+                record = _record_of(values)
+                if (
+                    record is not None
+                    and source in ("", record.source)
+                    and source_argument in ("", record.source_argument)
+                    and (not wanted or any(match.keyword.casefold() in wanted for match in record.matches))
+                ):
+                    yield record
+            if len(batch) < _BATCH:
+                return
+            after = batch[-1][0]
+
+
+def _record_of(values: Mapping[str, Any] | None) -> CrawlRecord | None:
+    try:
+        return CrawlRecord.from_json(values) if values else None
+    except ValueError:
+        return None  # written by another version: its source shows it again
 
 
 def find_entries(connection: Connection, image_urls: Iterable[str]) -> dict[str, LedgerEntry]:
@@ -153,4 +204,6 @@ def entry_of(row: Mapping[Any, Any]) -> LedgerEntry:
         width=row["width"],
         height=row["height"],
         media_type=row["media_type"],
+        size_bytes=row.get("size_bytes"),
+        refused_in_headers=bool((row["consent"] or {}).get("in_headers")),
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from pipeline.catalog.modes import MODE, WRITE
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest revision in `migrations/versions`; a catalog that has it needs no look at the migrations."""
 
 _LOCK_TIMEOUT_SECONDS = 60.0
@@ -55,7 +57,7 @@ def _migrate_sqlite(engine: Engine, *, path: Path, place: str) -> None:
         if path.exists() and _revision(engine, place) == HEAD:
             return  # another process did it while this one waited
         # The mode marks a writer for the begin hook of the engine.
-        with engine.execution_options(dreamcrawl_mode="write").connect() as connection:
+        with engine.execution_options(**{MODE: WRITE}).connect() as connection:
             cursor = connection.connection.cursor()
             _use_write_ahead_log(cursor)
             # Batch migrations copy and drop tables, which must not take the rows of other tables with them.
@@ -93,14 +95,35 @@ def known_revisions() -> frozenset[str]:
     return frozenset(path.name.split("_", maxsplit=1)[0] for path in folder.glob("[0-9]*_*.py"))
 
 
+def drift(connection: Connection) -> list[Any]:
+    """What the migrations made otherwise than `tables.py` has it, as Alembic says it; empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from pipeline.catalog.search_tables import METADATA
+
+    options = {"compare_type": True, "include_name": is_described}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
+
+
+def is_described(name: str | None, type_: str, _parents: Any) -> bool:
+    """Whether `tables.py` describes such a thing: not so the tables of FTS5 and the text indexes of PostgreSQL."""
+    if type_ == "table":
+        return not (name or "").startswith("search_fts")
+    return type_ != "index" or not (name or "").startswith("ft_")
+
+
 def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
+
+    from pipeline.catalog.search_index import refresh
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    refresh(connection)  # what a migration has noted; in its transaction, so that no search ever misses anything
 
 
 def _use_write_ahead_log(cursor: DBAPICursor) -> None:

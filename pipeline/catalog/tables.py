@@ -95,6 +95,7 @@ class BlobRow(Base):
     size_bytes: Mapped[int]
     media_type: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]  # since when its bytes are gone for good, after a withdrawal; else None
 
 
 class ItemRow(Base):
@@ -132,13 +133,53 @@ class ItemRow(Base):
 
 
 class FingerprintRow(Base):
-    """A perceptual hash of an item under one versioned algorithm."""
+    """A perceptual hash of an item under one versioned algorithm.
+
+    Ids only grow and are never used again, so that an index in memory is kept in step by what lies above its last id.
+    """
 
     __tablename__ = "fingerprint"
+    __table_args__ = (UniqueConstraint("item_id", "algorithm"), {"sqlite_autoincrement": True})
 
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
-    algorithm: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    algorithm: Mapped[str] = mapped_column(String(32))
     bits: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class SignatureRow(Base):
+    """That an item was signed, plain or not, and its thumbnails for comparing."""
+
+    __tablename__ = "signature"
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True, autoincrement=False)
+    algorithm: Mapped[str] = mapped_column(String(32))
+    views: Mapped[bytes] = mapped_column(LargeBinary)
+    searched: Mapped[bool]  # whether its duplicates have been looked for
+
+
+class DuplicatePairRow(Base):
+    """That two items may be the same picture, on which evidence, and what a person decided."""
+
+    __tablename__ = "duplicate_pair"
+    __table_args__ = (
+        UniqueConstraint("first_id", "second_id"),
+        CheckConstraint("first_id < second_id", name="in_order"),
+        Index("ix_duplicate_pair_decision", "decision", "tier"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    second_id: Mapped[int] = mapped_column(ForeignKey("item.id"), index=True)
+    tier: Mapped[str | None] = mapped_column(String(16))  # near, review; None: a person named the pair
+    relation: Mapped[str | None]  # edited, mirrored, turned ..., the first is a part of the second, ...
+    distance: Mapped[int | None]  # differing bits of 256
+    algorithm: Mapped[str | None] = mapped_column(String(32))
+    evidence: Mapped[dict[str, Any] | None]
+    found_at: Mapped[datetime | None]
+    decision: Mapped[str | None] = mapped_column(String(16))  # same, different
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
 
 
 class SightingRow(Base):
@@ -233,16 +274,16 @@ class FetchRow(Base):
 
 
 class HostRow(Base):
-    """How a host wants to be asked, shared by all crawls and kept between them."""
+    """How a host wants to be asked, shared by all crawls and kept between them. Moments: seconds since 1970, UTC."""
 
     __tablename__ = "host"
 
     name: Mapped[str] = mapped_column(primary_key=True)  # lower case, with the port where it is not the scheme's own
-    next_at: Mapped[datetime | None]  # the first moment that no request has taken yet
-    cooldown_until: Mapped[datetime | None]  # Retry-After, or our own guess after a 429
+    next_at: Mapped[float]  # the first moment that no request has taken yet
+    cooldown_until: Mapped[float]  # Retry-After, or our own guess after a 429
     cooldown_reason: Mapped[str | None]
     cooldowns: Mapped[int] = mapped_column(default=0)  # in a row, for guesses that grow
-    delay_seconds: Mapped[float | None]  # Crawl-delay, as last read
+    delay_seconds: Mapped[float]  # Crawl-delay, as last read; 0 for none
     quota_day: Mapped[str | None] = mapped_column(String(10))  # UTC day that `quota_used` counts, ISO 8601
     quota_used: Mapped[int] = mapped_column(default=0)
     quota_limit: Mapped[int | None]
@@ -258,7 +299,7 @@ class HostLeaseRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     host: Mapped[str] = mapped_column(index=True)
     process: Mapped[str]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[float]
 
 
 class RejectionRow(Base):
@@ -338,4 +379,5 @@ class CollectionRow(Base):
     network: Mapped[str | None] = mapped_column(String(64))
     cron: Mapped[str] = mapped_column(String(64))
     timezone: Mapped[str] = mapped_column(String(64))
+    options: Mapped[dict[str, Any] | None]  # exclusions, filters, ..., those that are not as usual
     created_at: Mapped[datetime]

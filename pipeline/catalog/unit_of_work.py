@@ -6,8 +6,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.repositories.derivations import Derivations
+from pipeline.catalog.repositories.duplicates import Duplicates
 from pipeline.catalog.repositories.fetches import Fetches
+from pipeline.catalog.repositories.hosts import Hosts
 from pipeline.catalog.repositories.items import Items
+from pipeline.catalog.repositories.opinions import Ratings, Tags
 from pipeline.catalog.repositories.others import Blobs, Collections, IngestProgresses, Rejections
 from pipeline.catalog.repositories.runs import Runs
 from pipeline.catalog.repositories.sightings import Sightings
@@ -28,9 +31,13 @@ class UnitOfWork:
         self.items = Items(session)
         self.sightings = Sightings(session)
         self.derivations = Derivations(session)
+        self.duplicates = Duplicates(session)
         self.blobs = Blobs(session)
         self.rejections = Rejections(session)
         self.ledger = Fetches(session)
+        self.hosts = Hosts(session)
+        self.tags = Tags(session)
+        self.ratings = Ratings(session)
         self.collections = Collections(session)
         self.ingest_progress = IngestProgresses(session)
 

@@ -1,15 +1,29 @@
-"""Insert-or-ignore and insert-or-update in one statement each: the part of SQL that differs between databases."""
+"""Insert-or-ignore and insert-or-update in one statement each: the part of SQL that differs between databases.
+
+SQLAlchemy does not cache a statement with ON CONFLICT, and compiling one costs ten times as much as running it. So each
+is compiled once, for the columns that are given, and run with other values ever after.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ClauseElement, ColumnElement, Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Compiled, Dialect
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.tables import Base
+
+Rule = Callable[[Any, Any], Any]
+"""(columns of the row that is there, columns of the one that was to be inserted) -> an expression.
+
+A function at module level: it tells one statement from another.
+"""
+
+_UPDATE = "update_"  # before the name of a column's parameter; no column is called so
+_compiled: dict[tuple[Any, ...], Compiled] = {}
 
 
 def table_of(row: type[Base]) -> Table:
@@ -19,15 +33,22 @@ def table_of(row: type[Base]) -> Table:
 
 def insert_new(session: Session, row: type[Base], values: Mapping[str, Any], *, unique: Sequence[str]) -> bool:
     """Insert a row unless one with the same unique columns is there; whether it was inserted."""
-    statement = _insert(session, row).values(dict(values)).on_conflict_do_nothing(index_elements=list(unique))
-    columns = [table_of(row).c[name] for name in unique]
-    return session.execute(statement.returning(*columns)).first() is not None
+    table = table_of(row)
+
+    def build(dialect: Dialect) -> Any:
+        statement = _insert(dialect, row).on_conflict_do_nothing(index_elements=list(unique))
+        return statement.returning(*(table.c[name] for name in unique))
+
+    return _run(session, ("new", row, *unique), build, values).first() is not None
 
 
 def insert_for_id(session: Session, row: type[Base], values: Mapping[str, Any]) -> int | None:
     """Insert a row unless any of its unique keys is taken; its id, or None."""
-    statement = _insert(session, row).values(dict(values)).on_conflict_do_nothing()
-    added = session.execute(statement.returning(table_of(row).c.id)).scalar_one_or_none()
+
+    def build(dialect: Dialect) -> Any:
+        return _insert(dialect, row).on_conflict_do_nothing().returning(table_of(row).c.id)
+
+    added = _run(session, ("id", row), build, values).scalar_one_or_none()
     return None if added is None else int(added)
 
 
@@ -37,20 +58,85 @@ def insert_or_update(
     values: Mapping[str, Any],
     *,
     unique: Sequence[str],
-    update: Mapping[str, ColumnElement[Any] | Any],
-    where: ColumnElement[bool] | None = None,
+    update: Mapping[str, Any],
+    where: Rule | None = None,
 ) -> None:
     """Insert a row, or set columns of the one with the same unique columns.
 
-    update: Column -> value or expression; expressions may read the row's columns as they were.
-    where: The row that is there is only changed when this holds of it.
+    values: Column -> value; an expression is allowed, and then the statement is compiled anew.
+    update: Column -> value or `Rule`.
+    where: The row that is there is only changed when this holds.
     """
-    statement = _insert(session, row).values(dict(values))
-    session.execute(statement.on_conflict_do_update(index_elements=list(unique), set_=dict(update), where=where))
+    rules = {name: rule for name, rule in update.items() if callable(rule)}
+    plain = {f"{_UPDATE}{name}": value for name, value in update.items() if name not in rules}
+
+    def build(dialect: Dialect) -> Any:
+        table = table_of(row)
+        statement = _insert(dialect, row)
+        changes: dict[str, ColumnElement[Any]] = {
+            name: rules[name](table.c, statement.excluded)
+            if name in rules
+            else bindparam(f"{_UPDATE}{name}", type_=table.c[name].type)
+            for name in update
+        }
+        condition = None if where is None else where(table.c, statement.excluded)
+        return statement.on_conflict_do_update(index_elements=list(unique), set_=changes, where=condition)
+
+    key = ("update", row, *unique, where, *((name, rules.get(name)) for name in update))
+    _run(session, key, build, values, plain)
 
 
-def _insert(session: Session, row: type[Base]) -> Any:
+def insert_many(
+    connection: Connection,
+    row: type[Base],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unique: Sequence[str],
+    update: Sequence[str] = (),
+) -> None:
+    """Insert rows with the same columns; of those whose unique columns are there, set these columns anew."""
+    if not rows:
+        return
+
+    def build(dialect: Dialect) -> Any:
+        statement = _insert(dialect, row)
+        if not update:
+            return statement.on_conflict_do_nothing(index_elements=list(unique))
+        changes = {name: statement.excluded[name] for name in update}
+        return statement.on_conflict_do_update(index_elements=list(unique), set_=changes)
+
+    compiled = _compiled_once(connection.dialect, ("many", row, *unique, None, *update), build, list(rows[0]))
+    connection.execute(cast("Any", compiled), [dict(each) for each in rows])
+
+
+def _run(
+    session: Session,
+    key: tuple[Any, ...],
+    build: Callable[[Dialect], Any],
+    values: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """Run the statement that `build` makes with these values, and with `more` as parameters of its other parts."""
+    connection = session.connection()
+    dialect = connection.dialect
+    if any(isinstance(value, ClauseElement) for value in values.values()):
+        return connection.execute(build(dialect).values(dict(values)), dict(more or {}))
+    parameters = {**values, **(more or {})}
+    return connection.execute(cast("Any", _compiled_once(dialect, key, build, list(parameters))), parameters)
+
+
+def _compiled_once(
+    dialect: Dialect, key: tuple[Any, ...], build: Callable[[Dialect], Any], columns: Sequence[str]
+) -> Compiled:
+    key = (dialect.name, *key, *columns)
+    found = _compiled.get(key)
+    if found is None:
+        found = _compiled[key] = build(dialect).compile(dialect=dialect, column_keys=list(columns))
+    return found
+
+
+def _insert(dialect: Dialect, row: type[Base]) -> Any:
     """The dialect's INSERT; both have the same methods for conflicts."""
-    if session.get_bind().dialect.name == "postgresql":
+    if dialect.name == "postgresql":
         return postgresql.insert(table_of(row))
     return sqlite.insert(table_of(row))

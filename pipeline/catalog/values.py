@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 
@@ -39,12 +40,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes in the store."""
+    """Bytes in the store.
+
+    Attributes:
+        removed_at: Since when they are gone for good, after a withdrawal; None while they are there.
+    """
 
     sha256: str
     size_bytes: int
     media_type: str
     created_at: datetime
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +218,7 @@ class Collection:
         source: As in `--source NAME=ARG`.
         cron: Five fields.
         timezone: IANA name.
+        options: Exclusions, filters and the like, as JSON values; those that are not as usual.
     """
 
     id: int
@@ -224,6 +231,7 @@ class Collection:
     cron: str
     timezone: str
     created_at: datetime
+    options: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -275,7 +283,11 @@ class ItemFilter:
         dreamed: With a derivation, or without one.
         near_duplicates: Whether near duplicates are listed too.
         run_id: Met by this run.
-        text: Every word of it stands in the title, a caption, an alternative text or a keyword, in any case.
+        text: Every word of it begins a word of the title, creator, keywords, tags or of what a page said of the
+            picture; without case and accents.
+        tag: A tag that a person gave it.
+        stars: At least so many, 1 to 5.
+        withdrawn: Those that were withdrawn, or (False) those that were not.
     """
 
     ids: tuple[int, ...] | None = None
@@ -286,6 +298,9 @@ class ItemFilter:
     near_duplicates: bool = True
     run_id: int | None = None
     text: str | None = None
+    tag: str | None = None
+    stars: int | None = None
+    withdrawn: bool | None = None
 
 
 Value = TypeVar("Value")
@@ -294,10 +309,15 @@ Value = TypeVar("Value")
 def value_of(kind: type[Value], row: Mapping[Any, Any]) -> Value:
     """The frozen value of a row that has a column for each of its fields; lists become tuples."""
     values = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # every kind here is a dataclass
-        content = row[field.name]
-        values[field.name] = tuple(content) if isinstance(content, list) else content
+    for name in _field_names(kind):  # type: ignore[arg-type]  # a class can be hashed
+        content = row[name]
+        values[name] = tuple(content) if isinstance(content, list) else content
     return kind(**values)
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def columns_of(value: Any) -> dict[str, Any]:

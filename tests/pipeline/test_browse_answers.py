@@ -279,3 +279,22 @@ def test_a_run_with_odd_counters_is_shown_all_the_same(shop, client):
     assert "it broke" in page.text
     assert page.text.count('class="fill"') == 1
     assert client.get("/runs").status_code == 200
+
+
+def test_tags_and_stars_are_shown_and_filter(client, shop):
+    with shop.catalog.write() as uow:
+        uow.tags.add(1, "for <print>")
+        uow.ratings.set(1, 4)
+
+    item = client.get("/api/items/i1").json()
+    assert (item["tags"], item["stars"]) == (["for <print>"], 4)
+    assert "for &lt;print&gt;" in client.get("/items/i1").text
+    for query in ("tag=For+%3Cprint%3E", "stars=3", "q=print"):
+        found = client.get(f"/api/items?{query}").json()
+        assert [each["item_id"] for each in found["items"]] == [1]
+    assert client.get("/api/items?stars=5").json()["items"] == []
+    assert client.get("/api/items").json()["facets"]["tags"] == [{"value": "for <print>", "count": 1}]
+    assert client.get("/?stars=6").status_code == 400
+    with shop.catalog.write() as uow:
+        uow.tags.remove(1, "for <print>")
+        uow.ratings.clear(1)

@@ -142,6 +142,8 @@ def test_a_view_is_read_back_from_its_own_address():
             dreamed=False,
             near_duplicates=True,
             run_id=3,
+            tag="for print",
+            stars=4,
         ),
         text="a b",
         sort=Sort.LARGEST,

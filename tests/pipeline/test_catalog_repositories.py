@@ -253,18 +253,25 @@ def test_of_several_matches_of_a_keyword_the_best_is_kept(uow: UnitOfWork) -> No
     assert len(found[2].keyword) == 200
 
 
-def test_fingerprints_of_representatives_are_listed_from_an_id_on(uow: UnitOfWork) -> None:
+def test_hashes_are_listed_from_an_id_on_and_kept_once(uow: UnitOfWork) -> None:
     first, second = add_item(uow, 1), add_item(uow, 2)
-    near = add_item(uow, 3, near_duplicate_of_id=first, near_duplicate_distance=1)
-    for item_id in (first, second, near):
-        uow.items.add_fingerprint(item_id, "phash", bits=bytes([item_id]) * 32)
-    uow.items.add_fingerprint(first, "phash", bits=b"\xff" * 32)
-    uow.items.add_fingerprint(first, "other", bits=b"\xff" * 32)
+    for item_id in (first, second, first):
+        hashes = {"a": bytes([item_id]) * 32, "b": b"\xff" * 32} if item_id == first else {"a": b"\x02" * 32}
+        uow.duplicates.sign(item_id, algorithm="a", hashes=hashes, views=b"views", searched=True)
 
-    assert uow.items.representative_fingerprints("phash") == [(first, b"\x01" * 32), (second, b"\x02" * 32)]
-    assert uow.items.representative_fingerprints("phash", after_id=first) == [(second, b"\x02" * 32)]
-    assert uow.items.fingerprint(near, "phash") == b"\x03" * 32
-    assert uow.items.fingerprint(near, "other") is None
+    ((ids, bits),) = uow.duplicates.hashes_after(0, ("a", "b"))
+
+    assert bits == b"\x01" * 32 + b"\xff" * 32 + b"\x02" * 32
+    assert [(one.item_id, one.algorithm) for one in uow.duplicates.fingerprints(ids).values()] == [
+        (first, "a"),
+        (first, "b"),
+        (second, "a"),
+    ]
+    assert list(uow.duplicates.hashes_after(ids[1], ("a", "b"))) == [([ids[2]], b"\x02" * 32)]
+    assert list(uow.duplicates.hashes_after(ids[0], ("a",))) == [([ids[2]], b"\x02" * 32)]
+    assert list(uow.duplicates.hashes_after(ids[2], ("a", "b"))) == []
+    assert uow.duplicates.hashes_of(first, ("a",)) == {"a": b"\x01" * 32}
+    assert uow.duplicates.views([first, second, 99], "a") == {first: b"views", second: b"views"}
 
 
 @pytest.fixture
@@ -303,7 +310,10 @@ def furnished(uow: UnitOfWork) -> dict[str, int]:
         (ItemFilter(text="red"), ["boat"]),
         (ItemFilter(text="lak"), ["boat"]),
         (ItemFilter(text="100%"), ["mill"]),
-        (ItemFilter(text="%"), ["mill"]),
+        (ItemFilter(text="100% mil"), ["mill"]),
+        (ItemFilter(text="%"), []),
+        (ItemFilter(text="  "), ["mill", "boat", "plain", "near"]),
+        (ItemFilter(text="ill"), []),
         (ItemFilter(text="_"), []),
         (ItemFilter(keyword="lake", source="website"), []),
     ],

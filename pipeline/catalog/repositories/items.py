@@ -1,21 +1,26 @@
-"""Items: each picture once, its keywords and its perceptual hash."""
+"""Items: each picture once, and its keywords."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
+from pipeline.catalog.repositories.fetches import WITHDRAWN
+from pipeline.catalog.repositories.opinions import MOST_STARS
+from pipeline.catalog.search import Query, matching
+from pipeline.catalog.search_text import Facet, facet_word, phrases_of
 from pipeline.catalog.tables import (
     DerivationRow,
-    FingerprintRow,
+    FetchRow,
     ItemRow,
     KeywordRow,
     RunItemRow,
     SightingRow,
 )
-from pipeline.catalog.upserts import insert_for_id, insert_new, insert_or_update, table_of
+from pipeline.catalog.upserts import insert_for_id, insert_or_update, table_of
 from pipeline.catalog.values import Item, ItemFilter, ItemKeyword, NewItem, columns_of
 
 _ITEM = table_of(ItemRow)
@@ -23,9 +28,37 @@ _KEYWORD = table_of(KeywordRow)
 _RUN_ITEM = table_of(RunItemRow)
 _SIGHTING = table_of(SightingRow)
 _DERIVATION = table_of(DerivationRow)
-_FINGERPRINT = table_of(FingerprintRow)
+_FETCH = table_of(FetchRow)
+_USABLE = _ITEM.c.withdrawn_at.is_(None)
 MAX_KEYWORD_LENGTH = 200
 EVERY_ITEM = ItemFilter()
+
+# Asked for every picture of an ingest, and so built once.
+_BY_ID = select(_ITEM).where(_ITEM.c.id == bindparam("id"))
+_BY_PIXELS = select(_ITEM).where(_ITEM.c.pixel_sha256 == bindparam("pixel_sha256"))
+_BY_BYTES = (
+    select(_ITEM)
+    .where(
+        or_(
+            _ITEM.c.blob_sha256 == bindparam("sha256"),
+            _ITEM.c.id.in_(select(_SIGHTING.c.item_id).where(_SIGHTING.c.blob_sha256 == bindparam("sha256"))),
+        )
+    )
+    .order_by((_ITEM.c.blob_sha256 == bindparam("sha256")).desc(), _ITEM.c.id)
+    .limit(1)
+)
+_FIRST_WITHDRAWN = (
+    select(_FETCH.c.detail, _FETCH.c.image_url)
+    .where(_FETCH.c.item_id == bindparam("item"), _FETCH.c.state == WITHDRAWN)
+    .order_by(_FETCH.c.last_tried_at, _FETCH.c.image_url)
+    .limit(1)
+)
+_USABLE_AGAIN = (
+    update(_ITEM)
+    .where(_ITEM.c.id == bindparam("item"), ~_USABLE)
+    .values(withdrawn_at=None, withdrawn_reason=None)
+    .execution_options(synchronize_session=False)
+)
 
 
 class Items(Repository):
@@ -33,37 +66,36 @@ class Items(Repository):
 
     def get(self, item_id: int) -> Item | None:
         """One item, or None."""
-        return self._one(Item, select(_ITEM).where(_ITEM.c.id == item_id))
+        return self._one(Item, _BY_ID, id=item_id)
 
     def by_pixel_sha256(self, pixel_sha256: str) -> Item | None:
         """The item with these pixels, or None."""
-        return self._one(Item, select(_ITEM).where(_ITEM.c.pixel_sha256 == pixel_sha256))
+        return self._one(Item, _BY_PIXELS, pixel_sha256=pixel_sha256)
 
     def by_sha256(self, sha256: str) -> Item | None:
         """The item with a file of these bytes, be it the first one kept or another with the same pixels; or None."""
-        found = self._one(Item, select(_ITEM).where(_ITEM.c.blob_sha256 == sha256))
-        if found is not None:
-            return found
-        sighted = select(_SIGHTING.c.item_id).where(_SIGHTING.c.blob_sha256 == sha256).limit(1)
-        return self._one(Item, select(_ITEM).where(_ITEM.c.id == sighted.scalar_subquery()))
+        return self._one(Item, _BY_BYTES, sha256=sha256)
 
     def list(self, wanted: ItemFilter = EVERY_ITEM, *, limit: int | None = 100, after_id: int = 0) -> list[Item]:
         """Items that pass a filter, by id, from the first above `after_id` on; all of them when `limit` is None."""
-        query = select(_ITEM).where(_ITEM.c.id > after_id, *_conditions(wanted)).order_by(_ITEM.c.id)
+        query = select(_ITEM).where(_ITEM.c.id > after_id, *self._conditions(wanted)).order_by(_ITEM.c.id)
         return self._all(Item, query if limit is None else query.limit(limit))
 
     def count(self, wanted: ItemFilter = EVERY_ITEM) -> int:
         """How many items pass a filter."""
-        query = select(func.count()).select_from(_ITEM).where(*_conditions(wanted))
+        query = select(func.count()).select_from(_ITEM).where(*self._conditions(wanted))
         return int(self._session.execute(query).scalar_one())
 
     def representative_ids(self) -> Sequence[int]:
-        """Ids of every item that is near to no other, lowest first."""
-        query = select(_ITEM.c.id).where(_ITEM.c.near_duplicate_of_id.is_(None)).order_by(_ITEM.c.id)
+        """Ids of every item that is near to no other and not withdrawn, lowest first."""
+        query = select(_ITEM.c.id).where(_ITEM.c.near_duplicate_of_id.is_(None), _USABLE).order_by(_ITEM.c.id)
         return [int(item_id) for item_id in self._session.execute(query).scalars()]
 
     def representatives_of_run(self, run_id: int) -> Sequence[int]:
-        """What a run met, in the order it met it, each near duplicate replaced by the item it resembles; ids, once."""
+        """What a run met, in its order, each near duplicate replaced by the item it resembles; ids, once.
+
+        Withdrawn ones are among them: the list is what the run met.
+        """
         query = (
             select(func.coalesce(_ITEM.c.near_duplicate_of_id, _ITEM.c.id))
             .join(_RUN_ITEM, _RUN_ITEM.c.item_id == _ITEM.c.id)
@@ -79,6 +111,18 @@ class Items(Repository):
             query = select(_ITEM.c.id, func.coalesce(_ITEM.c.near_duplicate_of_id, _ITEM.c.id))
             of |= {int(i): int(r) for i, r in self._session.execute(query.where(_ITEM.c.id.in_(batch)))}
         return list(dict.fromkeys(of[item_id] for item_id in item_ids if item_id in of))
+
+    def refresh_withdrawal(self, item_id: int) -> None:
+        """Make an item withdrawn as long as any of its addresses is, and usable again once none is."""
+        first = self._session.execute(_FIRST_WITHDRAWN, {"item": item_id}).first()
+        if first is None:
+            self._session.execute(_USABLE_AGAIN, {"item": item_id})
+            return
+        values = {
+            "withdrawn_at": func.coalesce(_ITEM.c.withdrawn_at, now()),
+            "withdrawn_reason": f"{first.detail} ({first.image_url})",
+        }
+        self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(values))
 
     def add(self, item: NewItem) -> int | None:
         """Insert an item whose blob is on record; its id, or None when its bytes or pixels are there already."""
@@ -107,7 +151,6 @@ class Items(Repository):
 
     def add_keyword(self, item_id: int, keyword: str, *, fields: Sequence[str], score: float) -> None:
         """Record that an item matched a keyword; of several matches the one with the best score is kept."""
-        better = _KEYWORD.c.score < score
         insert_or_update(
             self._session,
             KeywordRow,
@@ -119,39 +162,32 @@ class Items(Repository):
             },
             unique=("item_id", "keyword"),
             update={"fields": list(fields), "score": score},
-            where=better,
+            where=_is_better,
         )
 
-    def add_fingerprint(self, item_id: int, algorithm: str, *, bits: bytes) -> None:
-        """Record an item's perceptual hash; the one on record stays."""
-        insert_new(
-            self._session,
-            FingerprintRow,
-            {"item_id": item_id, "algorithm": algorithm, "bits": bits},
-            unique=("item_id", "algorithm"),
-        )
-
-    def fingerprint(self, item_id: int, algorithm: str) -> bytes | None:
-        """An item's perceptual hash, or None when it is too plain for one or was not hashed."""
-        query = select(_FINGERPRINT.c.bits).where(
-            _FINGERPRINT.c.item_id == item_id, _FINGERPRINT.c.algorithm == algorithm
-        )
-        bits = self._session.execute(query).scalar_one_or_none()
-        return None if bits is None else bytes(bits)
-
-    def representative_fingerprints(self, algorithm: str, *, after_id: int = 0) -> Sequence[tuple[int, bytes]]:
-        """(item id, hash) of each item above `after_id` that is near to no other, by id."""
-        query = (
-            select(_FINGERPRINT.c.item_id, _FINGERPRINT.c.bits)
-            .join(_ITEM, _ITEM.c.id == _FINGERPRINT.c.item_id)
-            .where(_FINGERPRINT.c.algorithm == algorithm, _ITEM.c.near_duplicate_of_id.is_(None))
-            .where(_ITEM.c.id > after_id)
-            .order_by(_ITEM.c.id)
-        )
-        return [(int(item_id), bytes(bits)) for item_id, bits in self._session.execute(query)]
+    def _conditions(self, wanted: ItemFilter) -> Sequence[ColumnElement[bool]]:
+        plain = _plain_conditions(wanted)
+        query = _query(wanted)
+        return plain if query == Query() else [*plain, _ITEM.c.id.in_(matching(self._session, query)[0])]
 
 
-def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
+def _is_better(there: Any, new: Any) -> Any:
+    return there.score < new.score
+
+
+def _query(wanted: ItemFilter) -> Query:
+    """What a filter looks for in the search."""
+    text = (wanted.text or "").strip()
+    phrases = phrases_of(text)
+    facets: list[tuple[str, ...]] = []
+    if wanted.tag is not None:
+        facets.append((facet_word(Facet.TAG, wanted.tag),))
+    if wanted.stars is not None:
+        facets.append(tuple(facet_word(Facet.STARS, str(stars)) for stars in range(wanted.stars, MOST_STARS + 1)))
+    return Query(phrases, tuple(facets), nothing=bool(text) and not phrases)
+
+
+def _plain_conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.ids is not None:
         conditions.append(_ITEM.c.id.in_(wanted.ids))
@@ -167,22 +203,11 @@ def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
         conditions.append(dreamed if wanted.dreamed else ~dreamed)
     if not wanted.near_duplicates:
         conditions.append(_ITEM.c.near_duplicate_of_id.is_(None))
+    if wanted.withdrawn is not None:
+        conditions.append(~_USABLE if wanted.withdrawn else _USABLE)
     if wanted.run_id is not None:
         conditions.append(_ITEM.c.id.in_(select(_RUN_ITEM.c.item_id).where(_RUN_ITEM.c.run_id == wanted.run_id)))
-    conditions.extend(_stands_somewhere(word) for word in (wanted.text or "").split())
     return conditions
-
-
-def _stands_somewhere(word: str) -> ColumnElement[bool]:
-    said = select(_SIGHTING.c.item_id).where(
-        or_(*(column.icontains(word, autoescape=True) for column in (_SIGHTING.c.caption, _SIGHTING.c.alt)))
-    )
-    return or_(
-        _ITEM.c.title.icontains(word, autoescape=True),
-        _ITEM.c.creator.icontains(word, autoescape=True),
-        _ITEM.c.id.in_(said),
-        _ITEM.c.id.in_(_having_keyword(_KEYWORD.c.keyword.icontains(word, autoescape=True))),
-    )
 
 
 def _having_keyword(condition: ColumnElement[bool]) -> Select[tuple[int]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from pipeline.catalog.repositories.base import Repository, now
 from pipeline.catalog.tables import BlobRow, CollectionRow, IngestProgressRow, RejectionRow
@@ -16,6 +17,9 @@ _BLOB = table_of(BlobRow)
 _REJECTION = table_of(RejectionRow)
 _COLLECTION = table_of(CollectionRow)
 _PROGRESS = table_of(IngestProgressRow)
+_ONE_PROGRESS = select(_PROGRESS).where(
+    _PROGRESS.c.crawl_id == bindparam("crawl"), _PROGRESS.c.position == bindparam("place")
+)
 
 
 class Blobs(Repository):
@@ -29,6 +33,11 @@ class Blobs(Repository):
         """Record a file that lies in the store; does nothing when it is on record."""
         values = {"sha256": sha256, "size_bytes": size_bytes, "media_type": media_type, "created_at": now()}
         insert_new(self._session, BlobRow, values, unique=("sha256",))
+
+    def removed(self, digests: Sequence[str]) -> frozenset[str]:
+        """Those of these files that are gone for good, after a withdrawal."""
+        gone = select(_BLOB.c.sha256).where(_BLOB.c.sha256.in_(digests), _BLOB.c.removed_at.is_not(None))
+        return frozenset(self._session.execute(gone).scalars())
 
     def all_sha256(self) -> Sequence[str]:
         """The digest of every blob, in order."""
@@ -95,8 +104,12 @@ class Collections(Repository):
         network: str | None,
         cron: str,
         timezone: str,
+        options: Mapping[str, Any] | None = None,
     ) -> int | None:
-        """Keep a collection; its id, or None when the name is taken."""
+        """Keep a collection; its id, or None when the name is taken.
+
+        options: Exclusions, filters and the like, as JSON values.
+        """
         values = {
             "name": name,
             "keywords": list(keywords),
@@ -106,6 +119,7 @@ class Collections(Repository):
             "network": network,
             "cron": cron,
             "timezone": timezone,
+            "options": dict(options or {}),
             "created_at": now(),
         }
         return insert_for_id(self._session, CollectionRow, values)
@@ -128,8 +142,7 @@ class IngestProgresses(Repository):
 
     def get(self, crawl_id: str, position: int) -> IngestProgress | None:
         """What became of one record; None while it is not done."""
-        query = select(_PROGRESS).where(_PROGRESS.c.crawl_id == crawl_id, _PROGRESS.c.position == position)
-        return self._one(IngestProgress, query)
+        return self._one(IngestProgress, _ONE_PROGRESS, crawl=crawl_id, place=position)
 
     def add(self, progress: IngestProgress) -> bool:
         """Record that a record is done; False when another process did it first, and nothing must be counted again."""

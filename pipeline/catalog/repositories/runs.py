@@ -88,11 +88,15 @@ class Runs(Repository):
         The first place in the run's order and the strongest role are kept.
         """
         position = select(func.coalesce(func.max(_RUN_ITEM.c.position) + 1, 0)).where(_RUN_ITEM.c.run_id == run_id)
-        weaker = [name for name, strength in _ROLE_STRENGTH.items() if strength < _ROLE_STRENGTH[role]]
         insert_or_update(
             self._session,
             RunItemRow,
             {"run_id": run_id, "item_id": item_id, "role": role, "position": position.scalar_subquery()},
             unique=("run_id", "item_id"),
-            update={"role": case((_RUN_ITEM.c.role.in_(weaker), role), else_=_RUN_ITEM.c.role)},
+            update={"role": _stronger},
         )
+
+
+def _stronger(there: Any, new: Any) -> Any:
+    strength = case(_ROLE_STRENGTH, value=there.role, else_=-1)
+    return case((strength < case(_ROLE_STRENGTH, value=new.role, else_=-1), new.role), else_=there.role)

@@ -35,10 +35,13 @@ def upgrade() -> None:
     op.create_index("ix_fetch_state", "fetch", ["state"])
     op.create_index("ix_fetch_source_hash", "fetch", ["source_hash"])
     op.create_index("ix_fetch_source_id", "fetch", ["source", "source_id"])
+    op.add_column("collection", sa.Column("options", sa.JSON(), nullable=True))
     _create_hosts()
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("collection") as batch:
+        batch.drop_column("options")
     op.drop_table("host_lease")
     op.drop_table("host")
     for index in ("ix_fetch_source_id", "ix_fetch_source_hash", "ix_fetch_state"):
@@ -54,11 +57,11 @@ def _create_hosts() -> None:
     op.create_table(
         "host",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("next_at", sa.DateTime(), nullable=True),
-        sa.Column("cooldown_until", sa.DateTime(), nullable=True),
+        sa.Column("next_at", sa.Float(), nullable=False),
+        sa.Column("cooldown_until", sa.Float(), nullable=False),
         sa.Column("cooldown_reason", sa.Text(), nullable=True),
         sa.Column("cooldowns", sa.Integer(), nullable=False),
-        sa.Column("delay_seconds", sa.Float(), nullable=True),
+        sa.Column("delay_seconds", sa.Float(), nullable=False),
         sa.Column("quota_day", sa.String(10), nullable=True),
         sa.Column("quota_used", sa.Integer(), nullable=False),
         sa.Column("quota_limit", sa.Integer(), nullable=True),
@@ -71,7 +74,7 @@ def _create_hosts() -> None:
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("process", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_host_lease"),
     )
     op.create_index("ix_host_lease_host", "host_lease", ["host"])

@@ -1,0 +1,203 @@
+"""Signatures of items, pairs that may be the same picture, and what people decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import and_, delete, exists, func, or_, select, update
+
+from pipeline.catalog.duplicate_values import DIFFERENT, SAME, DuplicatePair, Fingerprint, NewPair
+from pipeline.catalog.repositories.base import Repository, chunks, now
+from pipeline.catalog.tables import DuplicatePairRow, FingerprintRow, ItemRow, SignatureRow
+from pipeline.catalog.upserts import insert_new, insert_or_update, table_of
+from pipeline.catalog.values import Item, columns_of
+
+_FINGERPRINT = table_of(FingerprintRow)
+_SIGNATURE = table_of(SignatureRow)
+_PAIR = table_of(DuplicatePairRow)
+_ITEM = table_of(ItemRow)
+_ROWS_AT_ONCE = 100_000
+_ROWS_TO_JOIN = 2000
+
+
+class Duplicates(Repository):
+    """What is known of items that are the same picture."""
+
+    def sign(self, item_id: int, *, algorithm: str, hashes: Mapping[str, bytes], views: bytes, searched: bool) -> None:
+        """Record an item's signature, in place of one of another algorithm.
+
+        hashes: Algorithm -> 32 bytes; empty for a picture too plain for one. A hash that is on record stays.
+        views: The thumbnails, packed.
+        searched: Whether the item's duplicates have been looked for with it.
+        """
+        values = {"item_id": item_id, "algorithm": algorithm, "views": views, "searched": searched}
+        insert_or_update(self._session, SignatureRow, values, unique=("item_id",), update=values)
+        for name, bits in hashes.items():
+            row = {"item_id": item_id, "algorithm": name, "bits": bits}
+            insert_new(self._session, FingerprintRow, row, unique=("item_id", "algorithm"))
+
+    def forget(self, item_id: int) -> None:
+        """Delete an item's hashes and thumbnails, as when its bytes are removed; pairs and decisions stay."""
+        self._session.execute(delete(_FINGERPRINT).where(_FINGERPRINT.c.item_id == item_id))
+        self._session.execute(delete(_SIGNATURE).where(_SIGNATURE.c.item_id == item_id))
+
+    def hashes_after(self, fingerprint_id: int, algorithms: Sequence[str]) -> Iterator[tuple[list[int], bytes]]:
+        """Every hash above an id, by id, in batches: ids, and the hashes of 32 bytes one after the other.
+
+        Asked within a transaction that writes, nothing below the last id can appear later.
+        """
+        query = select(_FINGERPRINT.c.id, _FINGERPRINT.c.bits).where(_FINGERPRINT.c.algorithm.in_(algorithms))
+        while True:
+            above = query.where(_FINGERPRINT.c.id > fingerprint_id).order_by(_FINGERPRINT.c.id).limit(_ROWS_AT_ONCE)
+            # The driver's own rows: making Row objects of a million of them takes most of the time.
+            result, found = self._session.connection().execute(above), 0
+            # Few at a time, or they leave the processor's cache before they are joined, at three times the cost.
+            while rows := result.cursor.fetchmany(_ROWS_TO_JOIN):
+                ids, hashes = zip(*rows, strict=True)
+                found, fingerprint_id = found + len(ids), ids[-1]
+                yield list(ids), b"".join(hashes)
+            result.close()
+            if found < _ROWS_AT_ONCE:
+                return
+
+    def count_hashes_after(self, fingerprint_id: int) -> int:
+        """How many hashes there are above an id, of any algorithm."""
+        query = select(func.count()).select_from(_FINGERPRINT).where(_FINGERPRINT.c.id > fingerprint_id)
+        return int(self._session.execute(query).scalar_one())
+
+    def fingerprints(self, fingerprint_ids: Sequence[int]) -> dict[int, Fingerprint]:
+        """Those of these hashes that are still on record, by id."""
+        found: dict[int, Fingerprint] = {}
+        for batch in chunks(dict.fromkeys(fingerprint_ids)):
+            query = select(_FINGERPRINT.c.id, _FINGERPRINT.c.item_id, _FINGERPRINT.c.algorithm)
+            found |= {one.id: one for one in self._all(Fingerprint, query.where(_FINGERPRINT.c.id.in_(batch)))}
+        return found
+
+    def hashes_of(self, item_id: int, algorithms: Sequence[str]) -> dict[str, bytes]:
+        """Algorithm -> an item's hash."""
+        query = select(_FINGERPRINT.c.algorithm, _FINGERPRINT.c.bits).where(
+            _FINGERPRINT.c.item_id == item_id, _FINGERPRINT.c.algorithm.in_(algorithms)
+        )
+        return {str(algorithm): bytes(bits) for algorithm, bits in self._session.execute(query)}
+
+    def views(self, item_ids: Sequence[int], algorithm: str) -> dict[int, bytes]:
+        """Item id -> its packed thumbnails, of those that are signed."""
+        found: dict[int, bytes] = {}
+        for batch in chunks(dict.fromkeys(item_ids)):
+            query = select(_SIGNATURE.c.item_id, _SIGNATURE.c.views).where(
+                _SIGNATURE.c.item_id.in_(batch), _SIGNATURE.c.algorithm == algorithm
+            )
+            found |= {int(item_id): bytes(views) for item_id, views in self._session.execute(query)}
+        return found
+
+    def unsigned(self, algorithm: str, *, after_id: int = 0, limit: int = 100) -> list[Item]:
+        """Items without a signature of this algorithm, by id."""
+        signed = exists().where(_SIGNATURE.c.item_id == _ITEM.c.id, _SIGNATURE.c.algorithm == algorithm)
+        query = select(_ITEM).where(_ITEM.c.id > after_id, ~signed).order_by(_ITEM.c.id).limit(limit)
+        return self._all(Item, query)
+
+    def unsearched(self, algorithm: str, *, limit: int = 100) -> list[int]:
+        """Ids of items that are signed, but whose duplicates nobody has looked for; lowest first."""
+        query = select(_SIGNATURE.c.item_id).where(
+            _SIGNATURE.c.searched.is_(False), _SIGNATURE.c.algorithm == algorithm
+        )
+        return [int(one) for one in self._session.execute(query.order_by(_SIGNATURE.c.item_id).limit(limit)).scalars()]
+
+    def mark_searched(self, item_id: int) -> None:
+        """An item's duplicates have been looked for."""
+        self._session.execute(update(_SIGNATURE).where(_SIGNATURE.c.item_id == item_id).values(searched=True))
+
+    def record(self, pair: NewPair) -> None:
+        """Record what was found about a pair; a decision that is on record stays."""
+        found = {**columns_of(pair), "evidence": dict(pair.evidence), "found_at": now()}
+        insert_or_update(
+            self._session,
+            DuplicatePairRow,
+            {**found, "decision": None, "decided_by": None, "decided_at": None},
+            unique=("first_id", "second_id"),
+            update={name: value for name, value in found.items() if name not in ("first_id", "second_id")},
+        )
+
+    def decide(self, first_id: int, second_id: int, decision: str, *, by: str) -> None:
+        """Record what a person decided about two items, in place of what was decided before.
+
+        decision: same or different.
+        """
+        assert decision in (SAME, DIFFERENT)
+        low, high = sorted((first_id, second_id))
+        decided = {"decision": decision, "decided_by": by, "decided_at": now()}
+        found = dict.fromkeys(("tier", "relation", "distance", "algorithm", "evidence", "found_at"))
+        insert_or_update(
+            self._session,
+            DuplicatePairRow,
+            {"first_id": low, "second_id": high, **found, **decided},
+            unique=("first_id", "second_id"),
+            update=decided,
+        )
+
+    def pair(self, first_id: int, second_id: int) -> DuplicatePair | None:
+        """What is known of two items, or None."""
+        low, high = sorted((first_id, second_id))
+        return self._one(DuplicatePair, select(_PAIR).where(_PAIR.c.first_id == low, _PAIR.c.second_id == high))
+
+    def pairs(
+        self, *, tier: str | None = None, undecided: bool = False, after_id: int = 0, limit: int = 100
+    ) -> list[DuplicatePair]:
+        """Pairs by id, none of whose items is withdrawn.
+
+        undecided: Only those that wait for a person: nobody has decided, and the two are not linked.
+        """
+        first, second = _ITEM.alias(), _ITEM.alias()
+        query = (
+            select(_PAIR)
+            .join(first, first.c.id == _PAIR.c.first_id)
+            .join(second, second.c.id == _PAIR.c.second_id)
+            .where(_PAIR.c.id > after_id, first.c.withdrawn_at.is_(None), second.c.withdrawn_at.is_(None))
+        )
+        if tier is not None:
+            query = query.where(_PAIR.c.tier == tier)
+        if undecided:
+            one = func.coalesce(first.c.near_duplicate_of_id, first.c.id)
+            other = func.coalesce(second.c.near_duplicate_of_id, second.c.id)
+            query = query.where(_PAIR.c.decision.is_(None), one != other)
+        return self._all(DuplicatePair, query.order_by(_PAIR.c.id).limit(limit))
+
+    def decided(self, item_id: int, decision: str) -> set[int]:
+        """The items about which a person decided that they are the same as this one, or different from it."""
+        query = select(_PAIR.c.first_id, _PAIR.c.second_id).where(
+            or_(_PAIR.c.first_id == item_id, _PAIR.c.second_id == item_id), _PAIR.c.decision == decision
+        )
+        return {int(first) + int(second) - item_id for first, second in self._session.execute(query)}
+
+    def representatives_among(self, item_ids: Sequence[int]) -> set[int]:
+        """Those of these items that are near to no other."""
+        found: set[int] = set()
+        for batch in chunks(dict.fromkeys(item_ids)):
+            query = select(_ITEM.c.id).where(_ITEM.c.id.in_(batch), _ITEM.c.near_duplicate_of_id.is_(None))
+            found |= {int(item_id) for item_id in self._session.execute(query).scalars()}
+        return found
+
+    def members(self, representative_id: int) -> list[Item]:
+        """The items that are linked to a representative, by id."""
+        query = select(_ITEM).where(_ITEM.c.near_duplicate_of_id == representative_id)
+        return self._all(Item, query.order_by(_ITEM.c.id))
+
+    def group_ids(self, *, after_id: int = 0, limit: int = 100) -> list[int]:
+        """Ids of the representatives that have members and are not withdrawn, lowest first."""
+        member = _ITEM.alias()
+        query = select(_ITEM.c.id).where(
+            and_(_ITEM.c.id > after_id, _ITEM.c.near_duplicate_of_id.is_(None), _ITEM.c.withdrawn_at.is_(None)),
+            exists().where(member.c.near_duplicate_of_id == _ITEM.c.id),
+        )
+        return [int(one) for one in self._session.execute(query.order_by(_ITEM.c.id).limit(limit)).scalars()]
+
+    def link(self, item_id: int, representative_id: int | None, *, distance: int | None = None) -> None:
+        """Link an item to the representative of its star, or to none.
+
+        distance: Differing bits; None when a person linked them and none are known.
+        """
+        self._session.execute(
+            update(_ITEM)
+            .where(_ITEM.c.id == item_id)
+            .values(near_duplicate_of_id=representative_id, near_duplicate_distance=distance)
+        )
