@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,9 +13,11 @@ from filelock import FileLock
 
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.values import IngestProgress
-from pipeline.errors import InboxUnusable, WorkspaceUnusable
+from pipeline.errors import WorkspaceUnusable
 from pipeline.images import ImageLimits
 from pipeline.inbox import SealedInbox, discard, read_inbox
+from pipeline.ingest.ahead import read_ahead
+from pipeline.ingest.examining import Examiner
 from pipeline.ingest.intake import (
     ACCEPTED,
     EXACT_DUPLICATE,
@@ -22,9 +25,10 @@ from pipeline.ingest.intake import (
     NEAR_DUPLICATE,
     REJECTED,
     Intake,
+    Picture,
     Place,
 )
-from pipeline.records import CrawlRecord, IngestReport, Outcome
+from pipeline.records import CrawlRecord, IngestReport
 from pipeline.store import Store
 
 _BATCH = 100  # records without bytes in one transaction
@@ -39,6 +43,7 @@ def ingest_inbox(
     run_id: int | None,
     limits: ImageLimits,
     near_distance: int,
+    examiner: Examiner | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestReport:
     """Take a sealed inbox into catalog and store, and delete it.
@@ -51,7 +56,8 @@ def ingest_inbox(
         catalog: Where the rows go, in short transactions.
         store: Where the bytes go, before their rows.
         run_id: The run whose list the items join; None: the run that crawled, when it is on record.
-        limits: What a picture may be at most, and must be at least.
+        limits: What a picture may be at most, and must be at least; not looked at when there is an examiner.
+        examiner: Decodes the pictures, in processes of its own; None: one for this inbox.
         near_distance: Differing bits of 256 up to which a new picture is linked to one that it resembles.
         on_progress: Called with the number of records done and of all records.
 
@@ -59,6 +65,7 @@ def ingest_inbox(
         InboxUnusable: The inbox is not sealed or is damaged.
         WorkspaceUnusable: The disk is full or read-only; what was not taken yet stays in the inbox.
         CatalogBusy: Another process kept the catalog locked.
+        WorkersUnusable: No process can be started to decode pictures in.
     """
     started = time.monotonic()
     inbox = read_inbox(path)
@@ -66,14 +73,15 @@ def ingest_inbox(
         if not still_there:
             return IngestReport(seconds=time.monotonic() - started)
         crawl_id = str(inbox.about.get("crawl_id", path.name))
-        intake = Intake(
-            catalog,
-            store,
-            run_id=run_id if run_id is not None else _run_of(inbox, catalog),
-            limits=limits,
-            near_distance=near_distance,
-        )
-        _take_all(inbox, crawl_id=crawl_id, catalog=catalog, intake=intake, on_progress=on_progress)
+        with contextlib.nullcontext(examiner) if examiner is not None else Examiner(limits) as decoding:
+            intake = Intake(
+                catalog,
+                store,
+                run_id=run_id if run_id is not None else _run_of(inbox, catalog),
+                examiner=decoding,
+                near_distance=near_distance,
+            )
+            _take_all(inbox, crawl_id=crawl_id, catalog=catalog, intake=intake, on_progress=on_progress)
         report = _report(crawl_id, catalog=catalog, seconds=time.monotonic() - started)
         discard(path)
     # A kill before this line leaves some rows that nobody reads: a crawl's name is used once.
@@ -105,30 +113,23 @@ def _take_all(
             others.clear()
 
     total = inbox.record_count
-    for position, record in enumerate(inbox.records()):
+    for position, record, picture in read_ahead(inbox, intake=intake, skip=finished):
         place = Place(crawl_id, position)
         if position in finished:
             done.append((record, finished[position]))
-        elif record.outcome is not Outcome.FETCHED:
+        elif picture is None:
             others.append((place, record))
         else:
             flush()
-            _take_fetched(inbox, record, place=place, intake=intake)
+            if isinstance(picture, Picture):
+                intake.take_picture(record, picture, place=place)
+            else:
+                intake.reject_unreadable(record, picture.detail, place=place)
         if len(done) + len(others) >= _BATCH:
             flush()
         if on_progress is not None:
             on_progress(position + 1, total)
     flush()
-
-
-def _take_fetched(inbox: SealedInbox, record: CrawlRecord, *, place: Place, intake: Intake) -> None:
-    try:
-        data = inbox.open_blob(record.sha256 or "")
-    except InboxUnusable as error:
-        # The disk lost one picture; the others are still good.
-        intake.reject_unreadable(record, str(error), place=place)
-    else:
-        intake.take_picture(record, data, place=place)
 
 
 def _report(crawl_id: str, *, catalog: Catalog, seconds: float) -> IngestReport:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import IngestProgress, Item, NewItem
+from pipeline.duplicates.search import DuplicateSearch, Match
+from pipeline.duplicates.signatures import ALGORITHM
+from pipeline.duplicates.stars import nearest_representative
 from pipeline.errors import ImageRejected, Reason
-from pipeline.fingerprints import PERCEPTUAL_ALGORITHM, sha256
-from pipeline.images import ImageLimits, embedded_facts
+from pipeline.fingerprints import sha256
+from pipeline.images import embedded_facts
 from pipeline.ingest.describing import (
     MAX_DETAIL,
     MAX_TITLE,
@@ -21,8 +25,8 @@ from pipeline.ingest.describing import (
     moment,
     sighting_of,
 )
-from pipeline.ingest.duplicates import NearDuplicates
-from pipeline.ingest.validation import Examined, examine
+from pipeline.ingest.examining import Examiner, Pending
+from pipeline.ingest.validation import Examined
 from pipeline.records import CrawlRecord, Outcome
 from pipeline.store import Store
 
@@ -56,32 +60,50 @@ class Taken:
     detail: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Bytes that are to be taken in.
+
+    Attributes:
+        pending: What they are, once it is known; None for bytes that the catalog has.
+    """
+
+    data: bytes
+    sha256: str
+    pending: Pending | None
+
+
 class Intake:
     """One ingest: what it writes to, and the near-duplicate index that it keeps from picture to picture."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, *, run_id: int | None, limits: ImageLimits, near_distance: int
+        self, catalog: Catalog, store: Store, *, run_id: int | None, examiner: Examiner, near_distance: int
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._run_id = run_id
-        self._limits = limits
-        self._near = NearDuplicates(near_distance)
+        self._examiner = examiner
+        self._duplicates = DuplicateSearch(near_distance)
 
-    def take_picture(self, record: CrawlRecord, data: bytes, *, place: Place | None = None) -> Taken:
+    def begin(self, data: bytes) -> Picture:
+        """Begin to examine a picture, unless it is known; several may be begun before the first of them is taken."""
+        digest = sha256(data)
+        return Picture(data, digest, None if self._is_known(digest) else self._examiner.begin(data))
+
+    def take_picture(self, record: CrawlRecord, picture: Picture, *, place: Place | None = None) -> Taken:
         """Keep a picture, or find that it is there, or reject it; all rows and the progress in one transaction.
 
         Raises:
             WorkspaceUnusable: The disk is full or read-only; no row was written.
             CatalogBusy: Another process kept the catalog locked.
+            WorkersUnusable: No process can be started to decode it in.
         """
-        digest = sha256(data)
-        with self._catalog.read() as uow:
-            is_known = uow.items.by_sha256(digest) is not None
+        data, digest = picture.data, picture.sha256
         examined = None
-        if not is_known:
+        # Asked once more: the same bytes may have been taken since this picture was begun.
+        if picture.pending is not None and not self._is_known(digest):
             try:
-                examined = examine(data, self._limits)
+                examined = picture.pending.result()
             except ImageRejected as error:
                 return self._reject(record, error.reason, error.detail, sha256=digest, place=place)
         # The file first, then the row that names it. Also for known bytes, which puts back a file that was lost.
@@ -104,7 +126,8 @@ class Intake:
             uow.sightings.add(sighting)
             uow.items.fill_in(item_id, _facts(record, embedded))
             _add_keywords(uow, record, item_id)
-            _record_fetch(uow, record, state="kept", item_id=item_id, sha256=digest)
+            _record_fetch(uow, record, state="kept", item_id=item_id, sha256=digest, examined=examined)
+            uow.items.refresh_withdrawal(item_id)
             self._settle(uow, record, taken, place=place)
         return taken
 
@@ -127,6 +150,10 @@ class Intake:
             for record, progress in done:
                 self._settle(uow, record, _taken(progress), place=None)
 
+    def _is_known(self, digest: str) -> bool:
+        with self._catalog.read() as uow:
+            return uow.items.by_sha256(digest) is not None
+
     def _find_or_add(
         self, uow: UnitOfWork, record: CrawlRecord, digest: str, *, data: bytes, examined: Examined | None
     ) -> tuple[Taken, str]:
@@ -139,18 +166,19 @@ class Intake:
         twin = uow.items.by_pixel_sha256(examined.pixel_sha256)
         if twin is not None:
             return Taken(EXACT_DUPLICATE, twin.id), "same_pixels"
-        near = self._near.find(uow, examined.perceptual_bits)
+        signature = examined.signature
+        matches = self._duplicates.matches(uow, signature.hashes, signature.views)
+        near = nearest_representative(uow, matches)
         item = self._new_item(record, digest, examined=examined, near=near)
         item_id = uow.items.add(item)
         if item_id is None:  # the unique keys have the last word
             return Taken(EXACT_DUPLICATE, _present(uow, item).id), "same_pixels"
-        if examined.perceptual_bits is not None:
-            uow.items.add_fingerprint(item_id, PERCEPTUAL_ALGORITHM, bits=examined.perceptual_bits)
+        uow.duplicates.sign(item_id, algorithm=ALGORITHM, hashes=signature.hashes, views=signature.views, searched=True)
+        for match in matches:
+            uow.duplicates.record(match.as_pair(item_id))
         return Taken(NEAR_DUPLICATE if near else ACCEPTED, item_id), "first"
 
-    def _new_item(
-        self, record: CrawlRecord, digest: str, *, examined: Examined, near: tuple[int, int] | None
-    ) -> NewItem:
+    def _new_item(self, record: CrawlRecord, digest: str, *, examined: Examined, near: Match | None) -> NewItem:
         facts = _facts(record, examined.embedded)
         return NewItem(
             blob_sha256=digest,
@@ -163,8 +191,8 @@ class Intake:
             creator=facts["creator"],
             license_id=facts["license_id"],
             license_url=facts["license_url"],
-            near_duplicate_of_id=near[0] if near else None,
-            near_duplicate_distance=near[1] if near else None,
+            near_duplicate_of_id=near.item_id if near else None,
+            near_duplicate_distance=near.distance if near else None,
             first_run_id=self._run_id,
         )
 
@@ -246,8 +274,14 @@ def _take_known(uow: UnitOfWork, record: CrawlRecord) -> Taken:
         item_id = item.id if item else None
     if item_id is None:  # known as one that was not kept
         return Taken(KNOWN)
-    uow.sightings.touch(url, seen_at=moment(record.found_at))
+    uow.sightings.touch(url, seen_at=moment(record.found_at), consent=consent_of(record))
     _add_keywords(uow, record, item_id)
+    consent = record.consent
+    # What a picture's own headers said is only unsaid by its headers.
+    unread = entry is not None and entry.refused_in_headers and consent is not None and not consent.saw_headers
+    if consent is not None and consent.allowed and not unread:
+        uow.ledger.allow(url, consent=consent_of(record) or {})
+        uow.items.refresh_withdrawal(item_id)
     return Taken(KNOWN, item_id)
 
 
@@ -255,9 +289,26 @@ def _take_failure(uow: UnitOfWork, record: CrawlRecord) -> Taken:
     outcome = _OUTCOMES.get(record.outcome, FAILED)
     reason = record.reason or Reason.CONNECTION
     detail = clean(record.detail, MAX_DETAIL) or ""
-    state = "queued" if record.outcome is Outcome.POSTPONED else outcome
-    _record_fetch(uow, record, state=state, reason=reason, detail=detail)
+    opted_out = record.outcome is Outcome.REFUSED and record.consent is not None and record.consent.is_opt_out
+    if not (opted_out and _withdraw(uow, record, reason=reason, detail=detail)):
+        state = "queued" if record.outcome is Outcome.POSTPONED else outcome
+        _record_fetch(uow, record, state=state, reason=reason, detail=detail)
     return Taken(outcome, None, reason, detail)
+
+
+def _withdraw(uow: UnitOfWork, record: CrawlRecord, *, reason: Reason, detail: str) -> bool:
+    """Withdraw the item that is here from this address, or that its source calls by the same name; if there is one."""
+    url = clean(record.image_url) or ""
+    facts = _seen(record)
+    entry = uow.ledger.find(
+        url, source=facts["source"] or "", source_id=facts["source_id"], source_hash=facts["source_hash"]
+    )
+    if entry is None or entry.item_id is None or entry.state not in ("kept", "withdrawn"):
+        return False
+    uow.ledger.withdraw(url, item_id=entry.item_id, sha256=entry.sha256, reason=reason.value, detail=detail, seen=facts)
+    uow.sightings.touch(url, seen_at=moment(record.found_at), consent=facts["consent"])
+    uow.items.refresh_withdrawal(entry.item_id)
+    return True
 
 
 def _record_fetch(
@@ -269,6 +320,7 @@ def _record_fetch(
     sha256: str | None = None,
     reason: Reason | None = None,
     detail: str | None = None,
+    examined: Examined | None = None,
 ) -> None:
     http = record.http
     uow.ledger.record(
@@ -282,13 +334,21 @@ def _record_fetch(
         etag=clean(http.etag) if http else None,
         last_modified=clean(http.last_modified) if http else None,
         seen={
-            "source": clean(record.source, 32),
-            "source_id": clean(record.source_id, MAX_TITLE),
-            "source_hash": clean(record.source_hash, 140),
-            "width": record.width,
-            "height": record.height,
-            "media_type": clean(record.media_type, 64),
-            "consent": consent_of(record),
+            **_seen(record, examined),
             "record": None if item_id is not None else fit_for_json(record.to_json()),
         },
     )
+
+
+def _seen(record: CrawlRecord, examined: Examined | None = None) -> dict[str, Any]:
+    """What the ledger keeps of a picture beyond what came of it."""
+    return {
+        "source": clean(record.source, 32),
+        "source_id": clean(record.source_id, MAX_TITLE),
+        "source_hash": clean(record.source_hash, 140),
+        # What was decoded is more certain than what was announced, and is upright.
+        "width": examined.width if examined else record.width,
+        "height": examined.height if examined else record.height,
+        "media_type": examined.media_type if examined else clean(record.media_type, 64),
+        "consent": consent_of(record),
+    }

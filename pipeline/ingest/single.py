@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.catalog.engine import Catalog
 from pipeline.errors import ImageRejected, Reason
 from pipeline.images import ImageLimits, read_file
+from pipeline.ingest.examining import Examiner
 from pipeline.ingest.intake import Intake
 from pipeline.records import CrawlRecord, Outcome
 from pipeline.store import Store
@@ -16,9 +18,18 @@ SOURCE = "file"
 
 
 def ingest_file(
-    path: Path, *, catalog: Catalog, store: Store, run_id: int | None, limits: ImageLimits, near_distance: int
+    path: Path,
+    *,
+    catalog: Catalog,
+    store: Store,
+    run_id: int | None,
+    limits: ImageLimits,
+    near_distance: int,
+    examiner: Examiner | None = None,
 ) -> int:
     """Take one file into catalog and store, and give the id of its item; a file that is there already is found.
+
+    examiner: As in `ingest_inbox`.
 
     Raises:
         NotFound: There is no such file, or it cannot be read.
@@ -36,7 +47,9 @@ def ingest_file(
         found_at=datetime.now(UTC).isoformat(),
         title=absolute.stem,
     )
-    taken = Intake(catalog, store, run_id=run_id, limits=limits, near_distance=near_distance).take_picture(record, data)
+    with contextlib.nullcontext(examiner) if examiner is not None else Examiner(limits) as decoding:
+        intake = Intake(catalog, store, run_id=run_id, examiner=decoding, near_distance=near_distance)
+        taken = intake.take_picture(record, intake.begin(data))
     if taken.item_id is None:
         raise ImageRejected(taken.reason or Reason.CORRUPT, f"{path}: {taken.detail}")
     return taken.item_id

@@ -1,12 +1,12 @@
-"""What ingest must know of a picture before it keeps it: that it is one, its pixels' digest, its perceptual hash."""
+"""What ingest must know of a picture before it keeps it: that it is one, its pixels' digest, its signature."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.errors import ImageRejected, Reason
-from pipeline.fingerprints import perceptual_hash, pixel_sha256
+from pipeline.duplicates.signatures import Signature, sign
+from pipeline.fingerprints import pixel_sha256
 from pipeline.images import ImageLimits, decode
 
 
@@ -17,7 +17,7 @@ class Examined:
     Attributes:
         width: Pixels, upright.
         height: Pixels, upright.
-        perceptual_bits: 32 bytes; None for a picture too plain to be told by its looks.
+        signature: What it is told by from others that look like it.
         embedded: What the file says of itself; see `pipeline.images.DecodedImage`.
     """
 
@@ -27,7 +27,7 @@ class Examined:
     format: str
     media_type: str
     frames: int
-    perceptual_bits: bytes | None
+    signature: Signature
     embedded: Mapping[str, str]
 
 
@@ -36,19 +36,16 @@ def examine(data: bytes, limits: ImageLimits) -> Examined:
 
     Raises:
         ImageRejected: They are not a picture that can be kept.
+        MemoryError: Decoding them takes more memory than there is.
     """
-    try:
-        image = decode(data, limits=limits)
-        return Examined(
-            pixel_sha256=pixel_sha256(image.rgb),
-            width=image.width,
-            height=image.height,
-            format=image.format,
-            media_type=image.media_type,
-            frames=image.frames,
-            perceptual_bits=perceptual_hash(image.rgb),
-            embedded=image.embedded,
-        )
-    except MemoryError as error:
-        # Passing: with more memory, or less beside it, the same picture may be kept another day.
-        raise ImageRejected(Reason.UNREADABLE, "there is not enough memory to decode it; lower max_pixels") from error
+    image = decode(data, limits=limits)
+    return Examined(
+        pixel_sha256=pixel_sha256(image.rgb),
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        media_type=image.media_type,
+        frames=image.frames,
+        signature=sign(image.rgb),
+        embedded=image.embedded,
+    )
