@@ -7,7 +7,7 @@ DEMO_ARGS ?=
 # Processes that run the tests; 0 runs them in one that a debugger can hold.
 WORKERS ?= 2
 
-.PHONY: help install demo test soak check bench bench-dream bench-quality bench-crawl bench-duplicates figures docs constraints clean
+.PHONY: help install demo test soak check bench bench-dream bench-quality bench-crawl bench-duplicates bench-catalog figures docs constraints clean
 
 help:
 	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
@@ -17,7 +17,8 @@ help:
 	@echo "make bench   the benchmarks, each with a ratio against a named alternative:"
 	@echo "             bench-dream (time and memory of the engine), bench-quality (what the looks make),"
 	@echo "             bench-crawl (CPU time, bytes and requests of a crawl),"
-	@echo "             bench-duplicates (which copies are found, what is taken for one, a million pictures)"
+	@echo "             bench-duplicates (which copies are found, what is taken for one, a million pictures),"
+	@echo "             bench-catalog (views of a million pictures, the database's share of an ingest)"
 	@echo "make figures the pictures of the README"
 	@echo "make docs    docs/cli.md, from the commands' own help"
 
@@ -53,7 +54,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: bench-dream bench-quality bench-crawl bench-duplicates
+bench: bench-dream bench-quality bench-crawl bench-duplicates bench-catalog
 
 bench-dream: $(STAMP)
 	@$(BIN)/python benchmarks/dream_engine.py --growth --large $(ARGS)
@@ -66,6 +67,9 @@ bench-crawl: $(STAMP)
 
 bench-duplicates: $(STAMP)
 	@$(BIN)/python benchmarks/duplicates.py $(ARGS)
+
+bench-catalog: $(STAMP)
+	@$(BIN)/python benchmarks/catalog.py $(ARGS)
 
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import collect, dreams, export, gallery, looks, networks, runs, schedules, sources
+from flows.commands import (
+    collect,
+    dreams,
+    duplicates,
+    export,
+    gallery,
+    keys,
+    looks,
+    networks,
+    opinions,
+    provenance,
+    runs,
+    schedules,
+    sources,
+    upkeep,
+)
 
 app = typer.Typer(
     name="dreamcrawl",
@@ -17,7 +32,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (collect, sources, dreams, looks, gallery, runs, export, networks, schedules):
+for module in (
+    collect,
+    sources,
+    dreams,
+    provenance,
+    looks,
+    gallery,
+    duplicates,
+    opinions,
+    runs,
+    export,
+    networks,
+    keys,
+    schedules,
+    upkeep,
+):
     module.register(app)
 
 

@@ -20,8 +20,10 @@ from flows.wiring import (
     image_limits,
     open_catalog,
     open_examiner,
+    open_signer,
     open_store,
     software_version,
+    trust_of,
 )
 from pipeline.errors import ImageRejected, InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
@@ -276,9 +278,12 @@ def dream_stage(
 
     Raises:
         DreamError: A recipe that does not fit the network, or weights that cannot be had.
+        KeysUnusable: There are keys to sign with, but they cannot.
     """
     from flows.renderer import look_renderer
     from pipeline.stylize import StylizeProgress, stylize_items
+
+    signer = open_signer(environment)
 
     for picture in look.pictures:
         ingest_file_stage(environment, picture, run_id=run_id)
@@ -300,6 +305,7 @@ def dream_stage(
             dreams_folder=environment.workspace.dreams,
             run_id=run_id,
             output_format=environment.values.dream.format,
+            signer=signer,
             on_progress=on_progress,
         )
 
@@ -321,11 +327,15 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
 
     reporter = current_reporter()
     checks: list[Check] = []
-    store = open_store(environment)
+    store, trust = open_store(environment), trust_of(environment)
     with open_catalog(environment) as catalog:
         for index, derivation_id in enumerate(derivation_ids, start=1):
             report = verify_derivation(
-                derivation_id, catalog=catalog, store=store, dreams_folder=environment.workspace.dreams
+                derivation_id,
+                catalog=catalog,
+                store=store,
+                dreams_folder=environment.workspace.dreams,
+                trust=trust,
             )
             checks.extend(report.checks)
             reporter.step("verify", index, len(derivation_ids))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pipeline.catalog.engine import Catalog
     from pipeline.images import ImageLimits
     from pipeline.ingest.examining import Examiner
+    from pipeline.provenance.c2pa import C2paSigner
+    from pipeline.provenance.credential_checks import Trust
+    from pipeline.provenance.keys import SigningKeys
     from pipeline.settings import Settings, SettingsModel
     from pipeline.store import Store
 
@@ -98,6 +101,71 @@ def open_store(environment: Environment) -> Store:
     from pipeline.store import Store
 
     return Store(environment.workspace.store)
+
+
+def signing_keys(environment: Environment) -> SigningKeys | None:
+    """The keys that the settings name, else those of `dreamcrawl keys init`; None when there are none.
+
+    Raises:
+        KeysUnusable: They cannot be read, do not fit together or are out of date.
+        SettingsInvalid: A key without certificates, or the other way round.
+    """
+    from pipeline.errors import SettingsInvalid
+
+    given, folder = environment.values.signing, environment.workspace.keys
+    if bool(given.key) != bool(given.certificates):
+        raise SettingsInvalid("signing.key and signing.certificates go together: set both, or neither")
+    # Those who have no keys need not wait for the library that reads them.
+    if not given.key and not (folder / "signing-key.pem").is_file():
+        return None
+    from pipeline.provenance import keys
+
+    anchors = _path(given.trust_anchors)
+    if given.key:
+        return keys.read_keys(Path(given.key).expanduser(), Path(given.certificates).expanduser(), anchors)
+    own = anchors or folder / keys.TRUST_ANCHOR
+    return keys.read_keys(folder / keys.SIGNING_KEY, folder / keys.SIGNING_CHAIN, own)
+
+
+def open_signer(environment: Environment) -> C2paSigner | None:
+    """What signs dreams; None without keys, or without the library, in which case dreams are written unsigned.
+
+    Raises:
+        KeysUnusable: As `signing_keys`; or what is signed with them does not hold.
+        SettingsInvalid: As `signing_keys`.
+    """
+    if (found := signing_keys(environment)) is None:
+        return None
+    from pipeline.provenance.c2pa import C2paSigner, is_installed
+
+    if not is_installed():
+        return None
+    signer = C2paSigner(found)
+    signer.check()
+    return signer
+
+
+def trust_of(environment: Environment, given: Path | None = None) -> Trust:
+    """Whose signatures are believed: those under the certificates given, else under those of the settings or our own.
+
+    Raises:
+        KeysUnusable: The certificates cannot be read.
+    """
+    from pipeline.provenance.credential_checks import NOBODY, Trust
+
+    settings, own = environment.values.signing, environment.workspace.keys / "trust-anchor.pem"
+    chain = "" if settings.trust_anchors else settings.certificates
+    chosen = given or _path(settings.trust_anchors) or _path(chain) or (own if own.is_file() else None)
+    if chosen is None:
+        return NOBODY
+    from pipeline.provenance.keys import certificates_pem
+
+    is_chain = given is None and bool(chain)
+    return Trust(certificates_pem(chosen, last_only=is_chain), required=given is not None)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 def image_limits(environment: Environment) -> ImageLimits:

@@ -6,7 +6,9 @@ PipelineError
 ├── CatalogBusy         retry: another process held the write lock for too long
 ├── InboxUnusable       stop: the hand-off folder is damaged or still being written
 ├── StoreCorrupt        stop: bytes do not have the digest they are filed under; run verify
+├── KeysUnusable        stop: keys to sign with cannot be read, do not fit together or are out of date
 ├── NotFound            ask again: no such item, dream, run or file
+│   └── Withdrawn       let it be: its site asks not to use it
 ├── SettingsInvalid     ask again: a setting has a value it cannot have
 └── UsageError          ask again: an argument means nothing here
 
@@ -99,8 +101,16 @@ class StoreCorrupt(PipelineError):
     """A stored file does not have the digest it is filed under, or is missing."""
 
 
+class KeysUnusable(PipelineError):
+    """Keys to sign with, or certificates to trust, cannot be read, do not fit together or are out of date."""
+
+
 class NotFound(PipelineError):
     """There is no item, derivation, run or file of that name."""
+
+
+class Withdrawn(NotFound):
+    """There is such a picture, but its site asks not to use it."""
 
 
 class SettingsInvalid(PipelineError):

@@ -11,6 +11,8 @@ from typing import Any, Self
 from pipeline.errors import Reason
 
 CRAWL_RECORD_VERSION = 2
+NO_RULE = "none"
+NOT_READ = "not read"
 
 
 class Outcome(StrEnum):
@@ -48,11 +50,13 @@ class Consent:
     Attributes:
         allowed: Whether it may be used here.
         rule: The convention that decided: `robots.txt`, `X-Robots-Tag`, `TDMRep`, `ai.txt`, `Content-Usage`,
-            `meta robots`; `none` when nothing speaks against it.
+            `meta robots`; `none` when nothing speaks against it, `not read` when robots.txt could not be read.
         value: The rule's own words, cut to 200 characters.
         where: Address of the file, page or response that holds them; empty for `none`.
         checked_at: UTC, ISO 8601.
         checked: The conventions that were looked at.
+        in_headers: Whether the words came with the picture itself, so that only another request for it can tell
+            whether they still hold.
     """
 
     allowed: bool
@@ -61,6 +65,17 @@ class Consent:
     where: str = ""
     checked_at: str = ""
     checked: tuple[str, ...] = ()
+    in_headers: bool = False
+
+    @property
+    def is_opt_out(self) -> bool:
+        """Whether the site itself said no; a robots.txt that could not be read says nothing."""
+        return not self.allowed and self.rule not in (NO_RULE, NOT_READ)
+
+    @property
+    def saw_headers(self) -> bool:
+        """Whether the headers of the picture's own answer were read."""
+        return "X-Robots-Tag" in self.checked
 
 
 @dataclass(frozen=True)
@@ -264,7 +279,7 @@ class StylizeReport:
         made: Derivations made now.
         already: Derivations found finished, and not made again.
         failed: (item id, one line) for each picture that could not be dreamed.
-        skipped: (item id, one line) for each picture whose licence forbids adaptations.
+        skipped: (item id, one line) for each picture that was withdrawn, or whose licence forbids adaptations.
         derivation_ids: All of made and already, in the order of the items.
     """
 

@@ -57,7 +57,7 @@ class IngestSettings(_Section):
     decode_memory_mb: int = Field(
         2048, ge=64, description="most memory for decoding one picture, in MiB; on Linux and FreeBSD"
     )
-    near_distance: int = Field(48, ge=0, le=128, description="bits of 256 that two near duplicates may differ in")
+    near_distance: int = Field(80, ge=0, le=128, description="bits of 256 that two near duplicates may differ in")
 
 
 class DreamSettings(_Section):
@@ -66,7 +66,7 @@ class DreamSettings(_Section):
     preset: str = Field("", description="look of a dream; empty: the default of `dreamcrawl presets`")
     network: str = Field("efficientnet_lite0", description="network to dream with")
     max_side: int = Field(768, ge=32, le=16384, description="larger pictures are dreamed at this longer side")
-    format: Literal["PNG", "JPEG"] = Field("PNG", description="file format of dreams")
+    format: Literal["PNG", "JPEG", "WEBP"] = Field("PNG", description="file format of dreams; WEBP is without loss")
     offline: bool = Field(False, description="never fetch weights")
     profile: Literal["exact", "fast"] = Field(
         "exact", description="exact: the same bytes again; fast: the same dream up to rounding"
@@ -78,6 +78,14 @@ class BrowseSettings(_Section):
 
     host: str = Field("127.0.0.1", description="address the gallery listens on")
     port: int = Field(8700, ge=0, le=65535, description="port the gallery listens on; 0: any free one")
+
+
+class SigningSettings(_Section):
+    """The keys that dreams are signed with (C2PA); those of `dreamcrawl keys init` need no setting."""
+
+    key: str = Field("", description="private key (PEM) to sign dreams with; empty: that of `dreamcrawl keys init`")
+    certificates: str = Field("", description="its certificate (PEM), then those that lead to its root")
+    trust_anchors: str = Field("", description="certificates (PEM) to trust in verify; empty: one's own root")
 
 
 class PrefectSettings(_Section):
@@ -117,6 +125,7 @@ class SettingsModel(_Section):
     ingest: IngestSettings = IngestSettings()
     dream: DreamSettings = DreamSettings()
     browse: BrowseSettings = BrowseSettings()
+    signing: SigningSettings = SigningSettings()
     prefect: PrefectSettings = PrefectSettings()
 
 

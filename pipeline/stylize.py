@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item, Sighting
 from pipeline.errors import ImageRejected, StoreCorrupt
 from pipeline.fingerprints import pixel_sha256
-from pipeline.images import decode, encode, fitted_size
+from pipeline.formats import MEDIA_TYPES
+from pipeline.images import decode, fitted_size
 from pipeline.provenance.canonical import clean_text
 from pipeline.provenance.copies import SHORT_KEY, file_name_of, restore_copy, sweep
 from pipeline.provenance.derivation import (
@@ -36,6 +37,7 @@ from pipeline.provenance.derivation import (
     RgbImage,
     derivation_key,
 )
+from pipeline.provenance.dream_files import OutputFormat, dream_file, ingredients_of, output_of
 from pipeline.provenance.manifest import (
     Output,
     Preparation,
@@ -45,9 +47,11 @@ from pipeline.provenance.manifest import (
     software_version,
 )
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
-from pipeline.provenance.xmp import JPEG_MAX_PACKET_BYTES, write_xmp
 from pipeline.records import StylizeReport
 from pipeline.store import Store
+
+if TYPE_CHECKING:
+    from pipeline.provenance.c2pa import C2paSigner
 
 __all__ = [
     "OutputFormat",
@@ -63,11 +67,8 @@ __all__ = [
     "stylize_items",
 ]
 
-OutputFormat = Literal["PNG", "JPEG"]
-
 _MAX_LINE = 300
 _MOST_WAITING = 2
-_MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
 _logger = logging.getLogger(__name__)
 
 
@@ -103,14 +104,16 @@ def stylize_items(
     dreams_folder: Path,
     run_id: int | None,
     output_format: OutputFormat = "PNG",
+    signer: C2paSigner | None = None,
     allow_no_derivatives: bool = False,
     on_progress: Callable[[StylizeProgress], None] | None = None,
 ) -> StylizeReport:
     """Dream on these items, each at most once; what is finished is found by its key and not rendered again.
 
     A picture that cannot be dreamed is in the report's `failed`, and the others go on. Items whose licence forbids
-    adaptations are `skipped`, unless `allow_no_derivatives`: then their dreams are marked as private. While one
-    picture is rendered, the last one is encoded and recorded.
+    adaptations are `skipped`, unless `allow_no_derivatives`: then their dreams are marked as private. So are, always,
+    those that were withdrawn. Files are signed by the `signer`, if there is one: as they are made, and never again.
+    While one picture is rendered, the last one is encoded and recorded.
 
     Raises:
         WorkspaceUnusable: The disk is full or a folder cannot be written; what was made until then is kept.
@@ -126,6 +129,7 @@ def stylize_items(
         dreams_folder=dreams_folder,
         run_id=run_id,
         output_format=output_format,
+        signer=signer,
         allow_no_derivatives=allow_no_derivatives,
         total=len(set(item_ids)),
         on_progress=on_progress,
@@ -152,7 +156,7 @@ def sizes_to_render(
     with catalog.read() as uow:
         for item_id in dict.fromkeys(item_ids):
             item = uow.items.get(item_id)
-            if item is None or license_of(item).permits_adaptation is False:
+            if item is None or item.withdrawn_at is not None or license_of(item).permits_adaptation is False:
                 continue
             if uow.derivations.by_key(derivation_key(item.pixel_sha256, identity)) is None:
                 sizes.append(fitted_size(item.height, item.width, identity.max_side))
@@ -185,6 +189,7 @@ class _Stylizing:
     dreams_folder: Path
     run_id: int | None
     output_format: OutputFormat
+    signer: C2paSigner | None
     allow_no_derivatives: bool
     total: int
     on_progress: Callable[[StylizeProgress], None] | None
@@ -204,6 +209,9 @@ class _Stylizing:
                 sightings = uow.sightings.of_item(item_id)
                 key = derivation_key(item.pixel_sha256, self.renderer.identity)
                 found = uow.derivations.by_key(key)
+            if item.withdrawn_at is not None:
+                self.skipped.append((item_id, _line(f"withdrawn: {item.withdrawn_reason}")))
+                return None
             if found is None and (forbidden := self._forbidden(item)):
                 self.skipped.append((item_id, forbidden))
                 return None
@@ -322,8 +330,8 @@ class _Stylizing:
         """Record one dream; and whether it is ours, not that of a process that was faster."""
         if job.preparation is None:
             raise _NotDreamed("the renderer did not ask for the picture")
-        output = self._output(pixels)
         try:
+            output = output_of(pixels, self.output_format)
             manifest = build_manifest(
                 job.item,
                 job.sightings,
@@ -334,27 +342,17 @@ class _Stylizing:
                 created_at=datetime.now(UTC),
                 software_version=software_version(),
                 inputs=self.inputs,
+                signature=self.signer.identity if self.signer else None,
             )
-            xmp = write_xmp(manifest, max_bytes=JPEG_MAX_PACKET_BYTES if output.format == "JPEG" else None)
+            ingredients = ingredients_of(manifest, job.item, self.inputs, store=self.store) if self.signer else []
+            data = dream_file(
+                pixels, manifest, image_format=self.output_format, signer=self.signer, ingredients=ingredients
+            )
         except (TypeError, ValueError) as error:  # a renderer's facts may be anything
             raise _NotDreamed(str(error)) from error
-        data = encode(pixels, format=self.output_format, xmp=xmp)
-        if pixel_sha256(_decoded(data)) != output.pixel_sha256:
-            raise _NotDreamed("the encoded picture does not decode to the pixels that were rendered")
         spent = facts.get("seconds")
         seconds = float(spent) if isinstance(spent, int | float) else time.monotonic() - job.asked_at
         return self._record(job.item, manifest, data=data, output=output, seconds=seconds)
-
-    def _output(self, pixels: RgbImage) -> Output:
-        """What the file will show. For JPEG that is known only once encoded; the record inside does not matter."""
-        shown = pixels if self.output_format == "PNG" else _decoded(encode(pixels, format=self.output_format))
-        return Output(
-            format=self.output_format,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            pixel_sha256=pixel_sha256(shown),
-            rendered_pixel_sha256=pixel_sha256(pixels),
-        )
 
     def _record(
         self, item: Item, manifest: dict[str, Any], *, data: bytes, output: Output, seconds: float
@@ -364,7 +362,7 @@ class _Stylizing:
         blob_sha256 = self.store.put(data)
         key = manifest["derivation_key"]
         with self.catalog.write() as uow:
-            uow.blobs.add(blob_sha256, size_bytes=len(data), media_type=_MEDIA_TYPES[output.format])
+            uow.blobs.add(blob_sha256, size_bytes=len(data), media_type=MEDIA_TYPES[output.format])
             uow.derivations.add(
                 key=key,
                 item_id=item.id,
@@ -402,10 +400,6 @@ def _file_name(uow: UnitOfWork, item: Item, *, identity: RendererIdentity, key: 
     same_name = uow.derivations.by_file_name(name(key[:SHORT_KEY]))
     # Two keys that begin alike: as good as never, but a copy must not stand for two dreams.
     return name(key[:SHORT_KEY] if same_name is None or same_name.key == key else key)
-
-
-def _decoded(data: bytes) -> RgbImage:
-    return decode(data, limits=STORED_LIMITS).rgb
 
 
 def _line(text: str) -> str:

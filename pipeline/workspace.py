@@ -66,9 +66,19 @@ class Workspace:
         return self.root / "cache" / "thumbnails"
 
     @property
+    def pages(self) -> Path:
+        """Pages that crawls have read, which can be deleted at any time."""
+        return self.root / "cache" / "pages"
+
+    @property
     def prefect_home(self) -> Path:
         """Prefect's database, logs and profiles."""
         return self.root / "prefect"
+
+    @property
+    def quarantine(self) -> Path:
+        """Files that fsck took out of the store."""
+        return self.root / "quarantine"
 
     @property
     def locks(self) -> Path:

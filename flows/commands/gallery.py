@@ -72,6 +72,14 @@ def items(
     dreamed: Annotated[
         bool | None, typer.Option("--dreamed/--not-dreamed", help="Only those with, or without, a dream.")
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", "-q", help="Only those of which all these words are said.", metavar="TEXT"),
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only those with this tag.")] = None,
+    stars: Annotated[
+        int | None, typer.Option("--stars", min=1, max=5, help="Only those rated so high or higher.")
+    ] = None,
     withdrawn: Annotated[
         bool, typer.Option("--withdrawn", help="Those that their site asks not to use, and why.")
     ] = False,
@@ -80,15 +88,36 @@ def items(
     as_json: JsonOption = False,
 ) -> None:
     """List the pictures that were kept, without those that were withdrawn."""
+    from pipeline.catalog.repositories.opinions import tag_of
     from pipeline.catalog.values import ItemFilter
 
     environment = existing_environment(workspace)
-    wanted = ItemFilter(keyword=keyword, source=source, dreamed=dreamed, withdrawn=withdrawn)
+    wanted = ItemFilter(
+        keyword=keyword,
+        source=source,
+        dreamed=dreamed,
+        text=search,
+        tag=None if tag is None else tag_of(tag),
+        stars=stars,
+        withdrawn=withdrawn,
+    )
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = uow.items.list(wanted, limit=limit)
         total = uow.items.count(wanted)
+        ids = [item.id for item in found]
+        tags, ratings = uow.tags.of_items(ids), uow.ratings.of_items(ids)
     if as_json:
-        print_json([{"public_id": f"i{item.id}", **asdict(item)} for item in found])
+        print_json(
+            [
+                {
+                    "public_id": f"i{item.id}",
+                    **asdict(item),
+                    "tags": tags.get(item.id, []),
+                    "stars": ratings.get(item.id),
+                }
+                for item in found
+            ]
+        )
         return
     if withdrawn:
         print_table(
@@ -100,7 +129,7 @@ def items(
         )
         return
     print_table(
-        ("item", "title", "size", "format", "licence", "near to"),
+        ("item", "title", "size", "format", "licence", "near to", "stars", "tags"),
         [
             (
                 f"i{item.id}",
@@ -109,6 +138,8 @@ def items(
                 item.format,
                 item.license_id or "none declared",
                 f"i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "",
+                "*" * ratings.get(item.id, 0),
+                ", ".join(tags.get(item.id, [])),
             )
             for item in found
         ],

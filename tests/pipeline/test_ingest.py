@@ -13,8 +13,10 @@ from PIL import Image, ImageEnhance
 
 from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.ledger import Ledger
+from pipeline.duplicates.search import ALGORITHMS
+from pipeline.duplicates.signatures import sign
 from pipeline.errors import ImageRejected, InboxUnusable, NotFound, Reason, StoreCorrupt, WorkspaceUnusable
-from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE, hamming_distance, perceptual_hash, pixel_sha256, sha256
+from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE, hamming_distance, pixel_sha256, sha256
 from pipeline.images import ImageLimits
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.ingest.single import ingest_file
@@ -73,7 +75,7 @@ def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: Worksho
         entry = uow.ledger.known(["https://example.org/a.png"])["https://example.org/a.png"]
         blob = uow.blobs.get(sha256(data))
         assert uow.items.representatives_of_run(run_id) == [1]
-        assert len(uow.items.fingerprint(1, "phash16-v1")) == 32
+        assert [len(bits) for bits in uow.duplicates.hashes_of(1, ALGORITHMS).values()] == [32]
     assert (item.blob_sha256, item.pixel_sha256) == (sha256(data), pixel_sha256(rgb))
     assert (item.width, item.height, item.format, item.frames) == (160, 120, "PNG", 1)
     assert (item.title, item.creator, item.license_id, item.first_run_id) == ("Mill", "Ada", None, run_id)
@@ -176,7 +178,7 @@ def test_links_are_stars_and_never_chains(shop: Workshop) -> None:
 def test_the_radius_decides(shop: Workshop, spare: int, links: int) -> None:
     rgb = scene(1, width=320, height=240)
     edited = np.asarray(Image.fromarray(rgb).crop((3, 3, 317, 237)))
-    distance = hamming_distance(perceptual_hash(rgb), perceptual_hash(edited))
+    distance = hamming_distance(sign(rgb).bits, sign(edited).bits)
     assert distance > 0
 
     report = shop.ingest(
@@ -509,3 +511,17 @@ def test_a_report_is_made_of_plain_values(shop: Workshop) -> None:
     report = shop.ingest((fetched("a.png"), scene_file(1)), (fetched("b.png"), b"x"))
 
     assert json.loads(json.dumps(dataclasses.asdict(report)))["reasons"] == {"not_an_image": 1}
+
+
+def test_the_ledger_knows_a_kept_picture_as_it_was_decoded(shop: Workshop) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    data = file_of(scene(9, width=200, height=100), "WEBP", exif=exif)
+    record = fetched("turned.webp", width=200, height=100, media_type="image/jpeg")
+
+    shop.ingest((record, data))
+
+    entry = Ledger(shop.catalog).find(record, source="website")
+    assert entry is not None
+    assert (entry.width, entry.height, entry.media_type) == (100, 200, "image/webp")
+    assert entry.size_bytes == len(data)

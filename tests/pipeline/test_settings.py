@@ -27,7 +27,7 @@ def test_later_layers_win_and_each_value_names_its_origin(tmp_path: Path):
     assert rows["crawl.limit"] == (6, "environment DREAMCRAWL_CRAWL_LIMIT")
     assert rows["crawl.max_pages"] == (9, file)
     assert rows["dream.format"] == ("PNG", "command line")
-    assert rows["ingest.near_distance"] == (48, "default")
+    assert rows["ingest.near_distance"] == (80, "default")
 
 
 def test_every_setting_can_be_set_by_the_variable_that_the_listing_names(tmp_path: Path):

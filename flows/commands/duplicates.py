@@ -1,0 +1,295 @@
+"""duplicates find, list, show, decide, groups, merge: which pictures are the same one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.common import (
+    ExitCode,
+    JsonOption,
+    ShownError,
+    WorkspaceOption,
+    existing_environment,
+    output,
+    print_json,
+    print_table,
+    shows_errors,
+)
+from flows.commands.dreams import parse_id
+from flows.wiring import open_catalog, open_examiner, open_store
+
+if TYPE_CHECKING:
+    from pipeline.catalog.duplicate_values import DuplicatePair
+    from pipeline.catalog.unit_of_work import UnitOfWork
+    from pipeline.catalog.values import Item
+    from pipeline.duplicates.stars import Proposal
+
+ItemArgument = Annotated[str, typer.Argument(help="An item, such as i12.", metavar="ITEM")]
+OtherArgument = Annotated[str, typer.Argument(help="Another item.", metavar="OTHER")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")]
+
+
+class TierChoice(StrEnum):
+    """The tiers in which pairs are listed."""
+
+    NEAR = "near"
+    REVIEW = "review"
+
+
+class Decision(StrEnum):
+    """What a person can say of two pictures."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    group = typer.Typer(help="Which pictures are the same one, and what is to be done about it.", no_args_is_help=True)
+    group.command("find")(find)
+    group.command("list")(list_pairs)
+    group.command("show")(show)
+    group.command("decide")(decide)
+    group.command("groups")(groups)
+    group.command("merge")(merge)
+    app.add_typer(group, name="duplicates")
+
+
+@shows_errors
+def find(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Look for duplicates of every picture for which nobody has, such as those of an older catalog."""
+    from flows.progress import reporting
+    from pipeline.duplicates.finding import find_duplicates
+
+    environment = existing_environment(workspace)
+    with (
+        reporting(quiet=as_json) as reporter,
+        open_catalog(environment) as catalog,
+        open_examiner(environment) as examiner,
+    ):
+        report = find_duplicates(
+            catalog,
+            open_store(environment),
+            near_distance=environment.values.ingest.near_distance,
+            sign=lambda data: examiner.begin(data).result().signature,
+            on_progress=lambda done: reporter.step("duplicates", done, None),
+        )
+    if as_json:
+        print_json(asdict(report))
+        return
+    print_table(("", ""), [(name, value) for name, value in asdict(report).items()])
+    if report.unreadable:
+        raise ShownError(f"{report.unreadable} pictures could not be read from the store", ExitCode.PARTIAL)
+
+
+@shows_errors
+def list_pairs(
+    tier: Annotated[TierChoice | None, typer.Option("--tier", help="Only pairs of this tier.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are linked or decided, too.")] = False,
+    after: Annotated[int, typer.Option("--after", help="Only pairs above this number.")] = 0,
+    limit: LimitOption = 100,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List pairs of pictures that may be the same and wait for you to say so."""
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        pairs = uow.duplicates.pairs(
+            tier=tier.value if tier else None, undecided=not everything, after_id=after, limit=limit
+        )
+    if as_json:
+        print_json([_pair_as_json(pair) for pair in pairs])
+        return
+    print_table(
+        ("pair", "first", "second", "tier", "bits", "what it looks like", "decision"),
+        [
+            (
+                pair.id,
+                f"i{pair.first_id}",
+                f"i{pair.second_id}",
+                pair.tier,
+                pair.distance,
+                pair.relation,
+                f"{pair.decision} ({pair.decided_by})" if pair.decision else "",
+            )
+            for pair in pairs
+        ],
+    )
+    if len(pairs) == limit:
+        output().print(f"perhaps more with --after {pairs[-1].id}")
+
+
+@shows_errors
+def show(
+    first: ItemArgument, other: OtherArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Show two pictures side by side: what differs, what they have in common, and what was decided."""
+    ids = parse_id(first, "i"), parse_id(other, "i")
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        sides = [_described(uow, item_id) for item_id in ids]
+        pair = uow.duplicates.pair(*ids)
+    if as_json:
+        print_json({"items": sides, "pair": None if pair is None else _pair_as_json(pair)})
+        return
+    one, two = sides
+    print_table(
+        ("", first, other, ""),
+        [(name, one[name], two[name], "" if one[name] == two[name] else "differs") for name in one if name != "item"],
+    )
+    if pair is None:
+        output().print("\nnothing was found that they have in common")
+        return
+    told = [("tier", pair.tier), ("what it looks like", pair.relation), ("differing bits of 256", pair.distance)]
+    told += [(name.replace("_", " "), value) for name, value in (pair.evidence or {}).items() if name != "warp"]
+    told.append(("decision", f"{pair.decision}, by {pair.decided_by}" if pair.decision else "none yet"))
+    output().print()
+    print_table(("", ""), told)
+
+
+@shows_errors
+def decide(
+    first: ItemArgument,
+    other: OtherArgument,
+    decision: Annotated[Decision, typer.Argument(help="What they are.")],
+    by: Annotated[str | None, typer.Option("--by", help="Who says so.", show_default="your user name")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say whether two pictures are the same; it lasts, and is never asked again."""
+    import getpass
+
+    from pipeline.duplicates import stars
+
+    ids = parse_id(first, "i"), parse_id(other, "i")
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.write() as uow:
+        stars.decide(uow, *ids, decision.value, by=by or getpass.getuser())
+        items = [uow.items.get(item_id) for item_id in ids]
+    for item in items:
+        assert item is not None
+        place = f"linked to i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "stands for itself"
+        output().print(f"i{item.id} {place}")
+
+
+@shows_errors
+def groups(
+    after: Annotated[int, typer.Option("--after", help="Only groups whose first picture is above this number.")] = 0,
+    limit: LimitOption = 100,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List groups of duplicates, which picture of each is proposed to be kept in front, and why."""
+    environment = existing_environment(workspace)
+    with open_catalog(environment) as catalog, catalog.read() as uow:
+        proposals = _proposals(uow, uow.duplicates.group_ids(after_id=after, limit=limit))
+    if as_json:
+        print_json([_proposal_as_json(proposal) for proposal in proposals])
+        return
+    print_table(
+        ("group", "pictures", "keep", "why"),
+        [
+            (
+                f"i{proposal.representative_id}",
+                ", ".join(f"i{item.id}" for item in sorted(proposal.items, key=lambda item: item.id)),
+                f"i{proposal.keeper.id}" + (", as now" if proposal.is_settled else ""),
+                "; ".join(proposal.reasons),
+            )
+            for proposal in proposals
+        ],
+    )
+
+
+@shows_errors
+def merge(
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Groups, by the item that stands for each.", metavar="[ITEM]...")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every group, as `duplicates groups` proposes.")] = False,
+    keep: Annotated[str | None, typer.Option("--keep", help="Another picture of the one group named.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the proposed picture of a group in front, with the others' keywords, tags and licence; deletes nothing."""
+    from pipeline.duplicates import stars
+
+    if bool(items) == everything or (keep is not None and len(items or ()) != 1):
+        raise ShownError("name groups, or --all; --keep goes with one group", ExitCode.USAGE)
+    environment = existing_environment(workspace)
+    done = []
+    with open_catalog(environment) as catalog, catalog.write() as uow:
+        ids = [parse_id(item, "i") for item in items or ()] or uow.duplicates.group_ids(limit=1_000_000)
+        for proposal in _proposals(uow, ids, named=bool(items)):
+            keeper = proposal.keeper.id if keep is None else parse_id(keep, "i")
+            fallen = stars.merge(uow, proposal.representative_id, keeper)
+            done.append({"kept": keeper, "instead_of": proposal.representative_id, "fell_out": fallen})
+    if as_json:
+        print_json(done)
+        return
+    print_table(
+        ("kept in front", "before", "alone now"),
+        [
+            (f"i{one['kept']}", f"i{one['instead_of']}", ", ".join(f"i{item}" for item in _ids(one["fell_out"])))
+            for one in done
+        ],
+    )
+
+
+def _proposals(uow: UnitOfWork, ids: list[int], *, named: bool = False) -> list[Proposal]:
+    from pipeline.duplicates.stars import propose
+    from pipeline.errors import NotFound
+
+    found = []
+    for item_id in ids:
+        proposal = propose(uow, item_id)
+        if proposal is not None:
+            found.append(proposal)
+        elif named:
+            raise NotFound(f"no picture is linked to i{item_id}; `dreamcrawl duplicates groups` lists the groups")
+    return found
+
+
+def _described(uow: UnitOfWork, item_id: int) -> dict[str, Any]:
+    from pipeline.errors import NotFound
+
+    item = uow.items.get(item_id)
+    if item is None:
+        raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
+    blob = uow.blobs.get(item.blob_sha256)
+    return {
+        "item": f"i{item_id}",
+        "size": f"{item.width}x{item.height}",
+        "format": item.format,
+        "bytes": blob.size_bytes if blob else None,
+        "title": item.title,
+        "creator": item.creator,
+        "licence": item.license_id or "none declared",
+        "first seen": f"{item.created_at:%Y-%m-%d %H:%M}",
+        "sightings": len(uow.sightings.of_item(item_id)),
+        "linked to": f"i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "",
+        "withdrawn": "yes" if item.withdrawn_at else "",
+    }
+
+
+def _pair_as_json(pair: DuplicatePair) -> dict[str, Any]:
+    return {**asdict(pair), "first": f"i{pair.first_id}", "second": f"i{pair.second_id}"}
+
+
+def _proposal_as_json(proposal: Proposal) -> dict[str, Any]:
+    def row(item: Item) -> dict[str, Any]:
+        return {"item": f"i{item.id}", "width": item.width, "height": item.height, "format": item.format}
+
+    return {
+        "group": f"i{proposal.representative_id}",
+        "keep": f"i{proposal.keeper.id}",
+        "settled": proposal.is_settled,
+        "reasons": list(proposal.reasons),
+        "items": [row(item) for item in proposal.items],
+    }
+
+
+def _ids(value: object) -> list[int]:
+    return value if isinstance(value, list) else []

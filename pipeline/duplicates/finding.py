@@ -1,0 +1,94 @@
+"""Looks for duplicates among all items of a catalog: signs what has no signature yet, then searches item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.catalog.engine import Catalog
+from pipeline.duplicates.search import DuplicateSearch
+from pipeline.duplicates.signatures import ALGORITHM, Signature
+from pipeline.duplicates.stars import search_item
+from pipeline.errors import ImageRejected, StoreCorrupt
+from pipeline.store import Store
+
+_AT_ONCE = 50  # items in one transaction: other writers wait for that long
+Sign = Callable[[bytes], Signature]
+
+
+@dataclass(frozen=True)
+class FindReport:
+    """What a search through the catalog came to.
+
+    Attributes:
+        signed: Items that had no signature, or one of an older algorithm.
+        unreadable: Items whose file is lost or cannot be decoded.
+        searched: Items whose duplicates were looked for.
+        pairs: Pairs recorded or found anew.
+        linked: Items linked to a representative.
+    """
+
+    signed: int
+    unreadable: int
+    searched: int
+    pairs: int
+    linked: int
+
+
+def find_duplicates(
+    catalog: Catalog,
+    store: Store,
+    *,
+    near_distance: int,
+    sign: Sign,
+    on_progress: Callable[[int], None] | None = None,
+) -> FindReport:
+    """Sign every item that is not, and look for the duplicates of every item for which nobody has.
+
+    May be killed at any moment and called again; several may run at once.
+
+    Args:
+        catalog: Whose items.
+        store: Where their files are.
+        near_distance: Differing bits of 256 up to which near duplicates are linked.
+        sign: Decodes a file and signs its picture; raises ImageRejected for one that is none.
+        on_progress: Called with the number of items done.
+    """
+    signed, unreadable = _sign_all(catalog, store, sign, on_progress)
+    search = DuplicateSearch(near_distance)
+    searched = pairs = linked = 0
+    while True:
+        with catalog.write() as uow:
+            batch = uow.duplicates.unsearched(ALGORITHM, limit=_AT_ONCE)
+            for item_id in batch:
+                found, was_linked = search_item(uow, search, item_id)
+                pairs, linked = pairs + found, linked + was_linked
+        searched += len(batch)
+        if not batch:
+            return FindReport(signed, unreadable, searched, pairs, linked)
+        if on_progress is not None:
+            on_progress(signed + searched)
+
+
+def _sign_all(catalog: Catalog, store: Store, sign: Sign, on_progress: Callable[[int], None] | None) -> tuple[int, int]:
+    signed = unreadable = last_id = 0
+    while True:
+        with catalog.read() as uow:
+            items = uow.duplicates.unsigned(ALGORITHM, after_id=last_id, limit=_AT_ONCE)
+        if not items:
+            return signed, unreadable
+        last_id = items[-1].id
+        found: dict[int, Signature] = {}
+        for item in items:
+            try:
+                found[item.id] = sign(store.read(item.blob_sha256))
+            except (ImageRejected, StoreCorrupt):
+                unreadable += 1
+        with catalog.write() as uow:
+            for item_id, signature in found.items():
+                uow.duplicates.sign(
+                    item_id, algorithm=ALGORITHM, hashes=signature.hashes, views=signature.views, searched=False
+                )
+        signed += len(found)
+        if on_progress is not None:
+            on_progress(signed)

@@ -1,0 +1,170 @@
+"""Finds the items that a picture may be the same as, among all that the catalog has at the moment of asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.catalog.duplicate_values import NewPair
+from pipeline.catalog.unit_of_work import UnitOfWork
+from pipeline.duplicates.hashes import TURNS
+from pipeline.duplicates.index import HashIndex, Hit
+from pipeline.duplicates.signatures import ALGORITHM, INNER_ALGORITHM, View, views_of
+from pipeline.duplicates.tiers import REVIEW_DISTANCE, TURNED_DISTANCE, Tier, relation_of, tier_of
+from pipeline.duplicates.verification import Evidence, verify
+from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
+
+ALGORITHMS = (ALGORITHM, INNER_ALGORITHM)
+MOST_CANDIDATES = 24
+"""Hits that are compared for one picture, the nearest first. Only plain pictures have more: pages of one layout."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """An item that a picture may be the same as.
+
+    Attributes:
+        distance: Differing bits of 256.
+        turn: Position in `TURNS`: how the picture asked about must be turned to lie like the item.
+        relation: What was done to one to make the other, in words; the picture asked about is the first.
+    """
+
+    item_id: int
+    tier: Tier
+    relation: str
+    distance: int
+    turn: int
+    evidence: Evidence
+
+    def as_pair(self, item_id: int) -> NewPair:
+        """The match as the catalog keeps it, found for the picture of this item."""
+        relation = self.relation
+        if item_id > self.item_id:  # told from the lower id
+            relation = _turned_about(relation)
+        numbers = {name: _rounded(value) for name, value in asdict(self.evidence).items()}
+        return NewPair(
+            first_id=min(item_id, self.item_id),
+            second_id=max(item_id, self.item_id),
+            tier=self.tier.value,
+            relation=relation,
+            distance=self.distance,
+            algorithm=ALGORITHM,
+            evidence=numbers,
+        )
+
+
+class DuplicateSearch:
+    """All hashes of the catalog in memory, loaded once and then kept in step, and the comparing of what they suggest.
+
+    Several processes may write to the catalog: each reads what lies above the last hash that it has seen. Hashes of
+    items that are gone are found out when the catalog is asked whose they are.
+    """
+
+    def __init__(self, near_distance: int = DEFAULT_NEAR_DISTANCE) -> None:
+        """Load nothing yet.
+
+        Args:
+            near_distance: Differing bits up to which near duplicates are linked; more are left for review.
+        """
+        self._near_distance = near_distance
+        self._index = HashIndex()
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        """How many hashes are loaded."""
+        return len(self._index)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the hashes take in memory."""
+        return self._index.memory_bytes
+
+    def sync(self, uow: UnitOfWork) -> None:
+        """Load what has come since the last time."""
+        if not len(self._index):
+            self._index.reserve(uow.duplicates.count_hashes_after(self._last_id))
+        for ids, bits in uow.duplicates.hashes_after(self._last_id, ALGORITHMS):
+            self._index.extend(ids, bits)
+            self._last_id = ids[-1]
+
+    def matches(
+        self, uow: UnitOfWork, hashes: Mapping[str, bytes], packed: bytes, *, but: int | None = None
+    ) -> list[Match]:
+        """Items that a picture may be the same as, the surest first.
+
+        hashes: Of the picture, as `Signature.hashes`; none for one too plain, which is like no other.
+        packed: Its views, as `Signature.views`.
+        but: An item to leave out: itself.
+        """
+        if not hashes:
+            return []
+        self.sync(uow)
+        hits = [
+            (hit, name)
+            for name, bits in hashes.items()
+            for hit in self._index.within(bits, REVIEW_DISTANCE, turned_radius=TURNED_DISTANCE)
+        ]
+        hits = sorted(hits)[: 4 * MOST_CANDIDATES]
+        if not hits:
+            return []
+        whose = uow.duplicates.fingerprints([hit.entry_id for hit, _ in hits])
+        for gone in {hit.entry_id for hit, _ in hits} - set(whose):
+            self._index.remove(gone)
+        hits = [one for one in hits if one[0].entry_id in whose and whose[one[0].entry_id].item_id != but]
+        hits = hits[:MOST_CANDIDATES]
+        own = views_of(packed)
+        packed_views = uow.duplicates.views([whose[hit.entry_id].item_id for hit, _ in hits], ALGORITHM)
+        others = {item_id: views_of(views) for item_id, views in packed_views.items()}
+        best: dict[int, Match] = {}
+        for hit, name in hits:
+            other = whose[hit.entry_id]
+            known = best.get(other.item_id)
+            if other.item_id not in others or (known is not None and known.tier is Tier.NEAR):
+                continue
+            match = self._compared(_view(own, name), _view(others[other.item_id], other.algorithm), hit, other.item_id)
+            if match is not None and (known is None or _rank(match) < _rank(known)):
+                best[other.item_id] = match
+        return sorted(best.values(), key=_rank)
+
+    def _compared(self, first: View, second: View, hit: Hit, item_id: int) -> Match | None:
+        turn = TURNS[hit.turn]
+        evidence = verify(first, second, turn)
+        if evidence is None:
+            return None
+        tier = tier_of(evidence, turn=turn, distance=hit.distance, near_distance=self._near_distance)
+        if tier is None:
+            return None
+        return Match(item_id, tier, relation_of(evidence, turn), hit.distance, hit.turn, evidence)
+
+
+def _view(views: tuple[View, ...], algorithm: str) -> View:
+    """The view that a hash was made of."""
+    return views[-1] if algorithm == INNER_ALGORITHM else views[0]
+
+
+def _rank(match: Match) -> tuple[bool, int, float, int]:
+    """Near duplicates first, then by distance, then by agreement."""
+    return match.tier is not Tier.NEAR, match.distance, -match.evidence.agreement, match.item_id
+
+
+_OTHER_WAY = (
+    ("the first is a part of the second", "the second is a part of the first"),
+    ("turned clockwise by 90 degrees", "turned counterclockwise by 90 degrees"),
+)
+
+
+def _turned_about(relation: str) -> str:
+    """The relation of the second to the first, given that of the first to the second."""
+    for one, other in _OTHER_WAY:
+        if one in relation:
+            return relation.replace(one, other)
+        if other in relation:
+            return relation.replace(other, one)
+    return relation
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
