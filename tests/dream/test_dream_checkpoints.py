@@ -292,8 +292,11 @@ def test_a_listener_that_stops_a_run_does_not_cost_the_octaves_done(
     steps = counted_steps(monkeypatch)
 
     assert dreams_of(dream_all(pictures, small_recipe(), tiny, checkpoints=tmp_path)) == whole
-    # Of the first picture, only the last octave, which is never kept, and none of the second one's that were done.
-    assert (steps[26], steps[40], steps[60]) == (4, 4, 8)
+    # Of no picture more than the last octave, which is never kept, and what was not begun when the run stopped: the
+    # first picture and the third go side by side with the second, and how far they are depends on the processor.
+    assert steps[60] == 8
+    assert steps[26] <= 4
+    assert steps[40] <= 4
     assert steps[20] == 0
 
 
