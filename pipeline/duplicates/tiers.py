@@ -37,6 +37,9 @@ that the rest must be equal but for a little tone and noise.
 """
 
 
+_RICH = 0.5
+"""The same from which even large differences do not matter; between the two, words across a drawing make half of it."""
+
 _PATTERN = 0.55
 """Repetition from which one part of a picture is like another, so that two patterns agree wherever they are laid."""
 
@@ -75,13 +78,14 @@ _NEAR_TEXTURED = (
     _Rule(agreeing=20, agreement=0.65, faint_agreement=0.6, distance=56),
     _Rule(agreeing=20, agreement=0.78, faint_agreement=0.7),
 )
+_NEAR_BETWEEN = _Rule(agreeing=20, agreement=0.8, faint_agreement=0.75, worst_difference=40)
 _NEAR_PLAIN = _Rule(
     agreeing=6,
     agreement=0.9,
     faint_agreement=0.85,
     distance=40,
     overlap=0.95,
-    detail_within_borders=0.25,  # discs on black are one disc, once what lies round them is left out
+    detail_within_borders=0.35,  # discs on black are one disc, once what lies round them is left out
     contrast=4 / 3,
     difference=4,
     worst_difference=8,
@@ -123,24 +127,37 @@ def tier_of(
     near_distance: Up to which distance near duplicates are linked; more are left for review.
     """
     across, down = _scales(evidence)
-    textured = evidence.detail >= _TEXTURED and evidence.repetition < _PATTERN
     if (
         turn == UPRIGHT
         and distance <= near_distance
         and evidence.overlap >= _NEAR_OVERLAP
         and all(1 / _NEAR_SCALE <= scale <= _NEAR_SCALE for scale in (across, down))
         and abs(evidence.rotation) <= _NEAR_ROTATION
-        and any(rule.holds(evidence, distance) for rule in (_NEAR_TEXTURED if textured else (_NEAR_PLAIN,)))
+        and any(rule.holds(evidence, distance) for rule in _near_rules(evidence))
     ):
         return Tier.NEAR
     if (
         min(across, down) >= 1 / _REVIEW_SCALE
         and max(across, down) <= _REVIEW_SCALE
         and max(across, down) / min(across, down) <= _REVIEW_STRETCH
-        and any(rule.holds(evidence, distance) for rule in (_REVIEW_TEXTURED if textured else (_REVIEW_PLAIN,)))
+        and any(rule.holds(evidence, distance) for rule in _review_rules(evidence))
     ):
         return Tier.REVIEW
     return None
+
+
+def _near_rules(evidence: Evidence) -> tuple[_Rule, ...]:
+    if not _is_textured(evidence):
+        return (_NEAR_PLAIN,)
+    return _NEAR_TEXTURED if evidence.detail >= _RICH else (_NEAR_BETWEEN, _NEAR_PLAIN)
+
+
+def _review_rules(evidence: Evidence) -> tuple[_Rule, ...]:
+    return _REVIEW_TEXTURED if _is_textured(evidence) else (_REVIEW_PLAIN,)
+
+
+def _is_textured(evidence: Evidence) -> bool:
+    return evidence.detail >= _TEXTURED and evidence.repetition < _PATTERN
 
 
 def relation_of(evidence: Evidence, turn: Turn) -> str:
