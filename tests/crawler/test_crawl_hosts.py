@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
@@ -188,7 +187,8 @@ def test_two_crawls_at_once_keep_one_crawl_delay_together(tmp_path: Path) -> Non
     # The delay is known from the crawl before, so that both heed it from their first request on.
     times = sorted(asked.at for asked in server.log)
     assert sorted(pictures(server)) == sorted(names * 2)
-    assert all(later - earlier >= 0.3 for earlier, later in itertools.pairwise(times))
+    # A busy machine may hold up any of them on the way, so the whole is what counts: apart, they would take half of it.
+    assert times[-1] - times[0] >= 0.4 * (len(times) - 2)
 
 
 def test_after_kill_9_a_second_crawl_fetches_only_what_is_missing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -163,9 +164,14 @@ def test_workers_end_with_their_parent_in_the_middle_of_a_call(how: signal.Signa
     assert parent.stdout.readline() == "hanging\n"
     workers = {first, *children_of(parent.pid)}
 
-    parent.send_signal(how)
+    # Python drops what a signal raises in a finalizer; whoever presses Ctrl-C in such a moment presses it again.
+    for _ in range(3):
+        parent.send_signal(how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            parent.wait(timeout=20)
+            break
 
-    assert parent.wait(timeout=20) == -how
+    assert parent.returncode == -how
     wait_until_gone(list(workers))
     parent.stdout.close()
 
