@@ -27,6 +27,7 @@ class CrawlRequest:
         only_new: Whether only pictures fetched now count towards the limit; otherwise known ones do too.
         contact: E-mail or address of the operator, sent to every site; needed for any host beyond loopback.
         deadline_seconds: The crawl is ended after this long; what it has is kept.
+        timeout_seconds: A request whose answer is not whole after this long is given up, however it drips.
         delay_seconds: Least time between two requests to one host; not applied to loopback.
         concurrency_per_host: Most requests at once to one host.
         max_image_bytes: Larger files are refused.
@@ -51,6 +52,7 @@ class CrawlRequest:
     only_new: bool = False
     contact: str | None = None
     deadline_seconds: float = 900.0
+    timeout_seconds: float = 30.0
     delay_seconds: float = 0.25
     concurrency_per_host: int = 4
     max_image_bytes: int = DEFAULT_MAX_IMAGE_BYTES

@@ -98,6 +98,7 @@ def settings_for(request: CrawlRequest, policy: AddressPolicy, *, page_cache: st
         "USER_AGENT": request.user_agent,
         "DREAMCRAWL_CONCURRENCY_PER_HOST": request.concurrency_per_host,
         "DREAMCRAWL_DELAY_SECONDS": request.delay_seconds,
+        "DOWNLOAD_TIMEOUT": request.timeout_seconds,
         "DOWNLOAD_MAXSIZE": max(request.max_image_bytes, MAX_PAGE_BYTES),
         "DREAMCRAWL_ADDRESS_POLICY": policy,
         "DREAMCRAWL_PAGE_CACHE": page_cache or "",

@@ -230,6 +230,7 @@ def crawl_request(environment: Environment, asked: Asked) -> CrawlRequest:
         only_new=asked.only_new,
         contact=environment.values.contact or None,
         deadline_seconds=crawl.deadline_seconds,
+        timeout_seconds=crawl.timeout_seconds,
         delay_seconds=crawl.delay_seconds,
         concurrency_per_host=crawl.concurrency_per_host,
         max_image_bytes=crawl.max_image_bytes,

@@ -30,6 +30,7 @@ class CrawlSettings(_Section):
 
     limit: int = Field(50, ge=1, description="most pictures a run collects for its keywords")
     deadline_seconds: float = Field(900.0, gt=0, description="a crawl is ended after this long; what it has is kept")
+    timeout_seconds: float = Field(30.0, gt=0, description="an answer that is not whole after this long is given up")
     delay_seconds: float = Field(0.25, ge=0, description="least time between two requests to one public host")
     concurrency_per_host: int = Field(4, ge=1, le=16, description="most requests at once to one host")
     max_image_bytes: int = Field(32 * 2**20, ge=1024, description="larger files are refused")

@@ -136,9 +136,10 @@ def tier_of(
         and any(rule.holds(evidence, distance) for rule in _near_rules(evidence))
     ):
         return Tier.NEAR
+    most = _REVIEW_SCALE if _is_textured(evidence) else _NEAR_SCALE
     if (
-        min(across, down) >= 1 / _REVIEW_SCALE
-        and max(across, down) <= _REVIEW_SCALE
+        min(across, down) >= 1 / most
+        and max(across, down) <= most
         and max(across, down) / min(across, down) <= _REVIEW_STRETCH
         and any(rule.holds(evidence, distance) for rule in _review_rules(evidence))
     ):

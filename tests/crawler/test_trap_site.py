@@ -22,7 +22,8 @@ from tests.support.trap_site import MAX_BYTES, TrapSite, trap_site
 
 pytestmark = pytest.mark.slow
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
+TIMEOUT_SECONDS = 4.0
 LIMITS = ImageLimits()
 
 
@@ -41,7 +42,7 @@ class Trapped:
 @pytest.fixture(scope="module")
 def trapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trapped]:
     root = tmp_path_factory.mktemp("trap")
-    with trap_site(root / "site") as site, pytest.MonkeyPatch.context() as patch:
+    with trap_site(root / "site", dripping=True) as site, pytest.MonkeyPatch.context() as patch:
         for name, value in {
             **site.environment,
             # A proxy of the environment must not be used: this one is the port that nobody may connect to.
@@ -50,7 +51,7 @@ def trapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trapped]:
             patch.setenv(name, value)
         request = request_for(
             "website", site.start, "windmill", contact="someone@example.org", max_image_bytes=MAX_BYTES,
-            deadline_seconds=DEADLINE_SECONDS, allow=site.allow,
+            deadline_seconds=DEADLINE_SECONDS, timeout_seconds=TIMEOUT_SECONDS, allow=site.allow,
         )  # fmt: skip
         began = time.monotonic()
         crawled = run_crawl(root / "inbox", request)
@@ -101,6 +102,13 @@ def test_what_may_be_reached_was_reached(trapped: Trapped) -> None:
 def test_the_crawl_ended_by_itself(trapped: Trapped) -> None:
     assert trapped.crawled.report.finished == "done"
     assert trapped.seconds < DEADLINE_SECONDS
+
+
+def test_a_picture_that_drips_is_given_up_when_its_time_is_up(trapped: Trapped) -> None:
+    dripping = [visit for visit in trapped.site.log.visits if visit.path.startswith("/drip/")]
+
+    assert len(dripping) == 6  # two pictures, tried three times each
+    assert not [visit for visit in dripping if visit.whole]
 
 
 def test_every_request_says_who_asks(trapped: Trapped) -> None:

@@ -164,7 +164,8 @@ def test_workers_end_with_their_parent_in_the_middle_of_a_call(how: signal.Signa
     assert parent.stdout.readline() == "hanging\n"
     workers = {first, *children_of(parent.pid)}
 
-    # Python drops what a signal raises in a finalizer; whoever presses Ctrl-C in such a moment presses it again.
+    # A signal between Python's last look for one and its wait for a lock is heeded when that wait is over, and one in a
+    # finalizer is dropped; whoever presses Ctrl-C in such a moment presses it again.
     for _ in range(3):
         parent.send_signal(how)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -24,6 +24,7 @@ class Reply:
         content_type: None for none.
         length: Content-Length as it is sent; None for the right one, empty for none.
         endless: What follows the body, over and over.
+        pause: Seconds before each time.
         then_close: Whether the connection is cut after the body.
     """
 
@@ -33,6 +34,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     length: str | None = None
     endless: bytes = b""
+    pause: float = 0.0
     then_close: bool = False
 
 
@@ -120,11 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         for name, value in reply.headers:
             self.send_header(name, value)
-        if reply.length != "" and not reply.endless:
+        if reply.length or (reply.length is None and not reply.endless):
             self.send_header("Content-Length", str(len(reply.body)) if reply.length is None else reply.length)
         self.end_headers()
         self.wfile.write(reply.body)
         while reply.endless:
+            time.sleep(reply.pause)
             self.wfile.write(reply.endless)
         self.close_connection = closes
 

@@ -127,8 +127,11 @@ def png_of(width: int, height: int, *extra: tuple[bytes, bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def trap_site(folder: Path) -> Iterator[TrapSite]:
-    """The site with all its servers; `folder` takes its files."""
+def trap_site(folder: Path, *, dripping: bool = False) -> Iterator[TrapSite]:
+    """The site with all its servers; `folder` takes its files.
+
+    dripping: Whether to have pictures that take three times a crawl's time limit.
+    """
     from tests.support.trap_traps import set_traps
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ def trap_site(folder: Path) -> Iterator[TrapSite]:
             ports["six"] = stack.enter_context(serve(site.routes, log, address="::1"))
             ports["closed6"] = stack.enter_context(sentinel(log, "::1"))
         site.proxy = f"http://127.0.0.1:{ports['closed']}"
-        names = set_traps(site, ports)
+        names = set_traps(site, ports, dripping=dripping)
         told = {
             "names": names,
             "elsewhere": {f"{PUBLIC}:80": ports["internet"]},

@@ -39,7 +39,7 @@ INNER = {
 Names = Mapping[str, list[list[str]]]
 
 
-def set_traps(site: TrapSite, ports: Mapping[str, int]) -> Names:
+def set_traps(site: TrapSite, ports: Mapping[str, int], *, dripping: bool) -> Names:
     """Fill the site; gives what its names resolve to."""
     here = f"{MAIN}:{ports['main']}"
     hosts = [MAIN, "closed.test", "down.test", "tdm.test", "aitxt.test", "usage.test", "pausing.test", "busy.test"]
@@ -64,6 +64,8 @@ def set_traps(site: TrapSite, ports: Mapping[str, int]) -> Names:
     _addresses(site, ports)
     _redirects(site, here, ports)
     _bodies(site, here)
+    if dripping:
+        _dripping(site, here)
     _names(site, here)
     _pages(site, here, ports)
     return names
@@ -238,6 +240,14 @@ def _bodies(site: TrapSite, here: str) -> None:
     for name, reply, outcome, reason, then in bodies:
         site.routes[MAIN, f"/body/{name}"] = reply
         site.show(f"http://{here}/body/{name}", outcome, reason, then=then)  # type: ignore[arg-type]  # a shorthand
+
+
+def _dripping(site: TrapSite, here: str) -> None:
+    """Always a byte before any time limit between two bytes, and never the last one."""
+    site.routes[MAIN, "/drip/picture.jpg"] = Reply(_picture(90)[:600], endless=b"\0", pause=0.1)
+    site.routes[MAIN, "/drip/announced.jpg"] = Reply(b"\xff", length="9000", endless=b"\xd8", pause=0.1)
+    for name in ("picture", "announced"):
+        site.show(f"http://{here}/drip/{name}.jpg", FAILED, Reason.TIMEOUT)
 
 
 def _names(site: TrapSite, here: str) -> None:
