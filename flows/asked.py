@@ -17,7 +17,8 @@ class Asked:
     Attributes:
         keywords: What to collect; none takes everything that the source has.
         source: `NAME=ARGUMENT`, or `NAME` for a source that takes none; empty for `retry_failed`.
-        limit: Most pictures to collect; those of earlier runs count, unless `only_new`.
+        more_sources: Further ones, in turn.
+        limit: Most pictures to collect, of all sources; those of earlier runs count, unless `only_new`.
         exclusions: What must not be said of a picture.
         filters: What else a picture must be like.
         only_new: Whether `limit` counts new pictures only.
@@ -33,11 +34,19 @@ class Asked:
     only_new: bool = False
     retry_failed: bool = False
     revalidate: bool = False
+    more_sources: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All of them, in turn."""
+        return (self.source, *self.more_sources) if self.source else ()
 
     def options(self) -> dict[str, Any]:
-        """All but keywords, source and limit, as JSON values; what is as usual is left out."""
+        """All but keywords, first source and limit, as JSON values; what is as usual is left out."""
         usual = Asked()
         values: dict[str, Any] = {}
+        if self.more_sources:
+            values["more_sources"] = list(self.more_sources)
         if self.exclusions:
             values["exclusions"] = list(self.exclusions)
         if chosen := chosen_filters(self.filters):
@@ -54,7 +63,11 @@ class Asked:
         if "formats" in chosen:
             chosen["formats"] = tuple(chosen["formats"])
         return dataclasses.replace(
-            self, exclusions=tuple(options.get("exclusions", ())), filters=Filters(**chosen), **values
+            self,
+            exclusions=tuple(options.get("exclusions", ())),
+            filters=Filters(**chosen),
+            more_sources=tuple(options.get("more_sources", ())),
+            **values,
         )
 
 

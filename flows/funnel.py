@@ -10,6 +10,9 @@ from typing import Any, Self
 from flows.reasons import FAILED, FILTERED, POSTPONED, REFUSED, outcome_of
 from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
 
+_EXAMPLES = 3
+_EARLY = frozenset({"deadline", "interrupted"})
+
 
 @dataclass(frozen=True)
 class Funnel:
@@ -67,7 +70,7 @@ class Funnel:
     def with_crawl(self, report: CrawlReport) -> Self:
         """This funnel and what the crawl did."""
         warnings = report.warnings
-        if report.finished in {"deadline", "interrupted"}:
+        if report.finished in _EARLY:
             warnings = (*warnings, f"the crawl ended early ({report.finished}); run the same command again to go on")
         return replace(
             self,
@@ -89,7 +92,9 @@ class Funnel:
 
     def with_examples(self, examples: Mapping[str, Sequence[tuple[str, str]]]) -> Self:
         """This funnel with some of what the crawl did not take: reason -> (address, detail)."""
-        told = {reason: [list(example) for example in some] for reason, some in examples.items()}
+        told = {**self.crawl.get("examples", {})}
+        for reason, some in examples.items():
+            told[reason] = [*told.get(reason, ()), *(list(example) for example in some)][:_EXAMPLES]
         return replace(self, crawl={**self.crawl, "examples": told})
 
     def with_recovered(self, report: IngestReport) -> Self:
@@ -229,7 +234,10 @@ def _crawl_figures(former: Mapping[str, Any], report: CrawlReport) -> dict[str, 
     names = ("pages", "requests", "bytes_fetched", "bytes_received", "bytes_saved", "seconds")
     figures: dict[str, Any] = {name: former.get(name, 0) + getattr(report, name) for name in names}
     hosts = {host: dict(counts) for host, counts in {**former.get("hosts", {}), **report.hosts}.items()}
-    return {**figures, "finished": report.finished, "hosts": hosts}
+    # Of several sources, one that ended early is what is to be told.
+    finished = former["finished"] if former.get("finished") in _EARLY else report.finished
+    kept = {"examples": former["examples"]} if "examples" in former else {}
+    return {**figures, "finished": finished, "hosts": hosts, **kept}
 
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.asked import Asked
+from flows.in_turn import crawl_in_turn
 from flows.stages import items_to_dream, recorded_run
 from flows.tasks import crawl_task, dream_task, environment_of, ingest_task, publish_report, verify_task
 
@@ -39,7 +40,7 @@ def keyword_flow(
     Args:
         workspace: Path of the workspace folder.
         keywords: What to collect; empty takes everything that the source has.
-        source: `NAME=ARGUMENT`, or `NAME` for a source that searches by itself.
+        source: `NAME=ARGUMENT`, or `NAME` for a source that searches by itself; further ones are `options`.
         limit: Most pictures to collect; those of earlier runs count, unless `only_new`.
         preset: Look of the dreams.
         network: Network to dream with.
@@ -56,12 +57,12 @@ def keyword_flow(
     environment = environment_of(workspace, overrides or {})
     asked = Asked(tuple(keywords), source, limit).with_options({"only_new": only_new, **(options or {})})
     parameters = {"limit": limit, "preset": preset, "network": network, "dream_limit": dream_limit, **asked.options()}
-    run_name = f"{kind} of {', '.join(keywords) or 'everything'} from {source}"
+    run_name = f"{kind} of {', '.join(keywords) or 'everything'} from {', '.join(asked.sources)}"
     with recorded_run(
         environment,
         kind,
         keywords=keywords,
-        source=source,
+        source=", ".join(asked.sources),
         parameters=parameters,
         flow_run_id=str(flow_run.id) if flow_run.id else None,
         collection=collection,
@@ -70,8 +71,8 @@ def keyword_flow(
         leftovers = ingest_task(environment, run_id=run.id)
         run.update(run.funnel.with_recovered(leftovers))
 
-        crawled = crawl_task(environment, run_id=run.id, asked=asked)
-        run.update(run.funnel.with_crawl(crawled))
+        for _, crawled in crawl_in_turn(asked, lambda one: crawl_task(environment, run_id=run.id, asked=one)):
+            run.update(run.funnel.with_crawl(crawled))
 
         ingested = ingest_task(environment, run_id=run.id)
         run.update(run.funnel.with_ingest(ingested))

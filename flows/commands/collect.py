@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from flows.commands.crawl_options import (
     words_of,
 )
 from flows.commands.flow_runs import check_crawl, exit_for, finish_run, print_warnings, run_keyword_flow
+
+if TYPE_CHECKING:
+    from pipeline.records import CrawlReport
 
 PresetOption = Annotated[
     str | None,
@@ -209,6 +212,7 @@ def crawl(
 ) -> None:
     """Fetch pictures into the inbox; `dreamcrawl ingest` takes them from there."""
     from flows import stages
+    from flows.in_turn import crawl_in_turn
     from flows.progress import reporting
 
     environment = environment_for(workspace, contact=options.contact)
@@ -223,19 +227,24 @@ def crawl(
             environment,
             "crawl",
             keywords=asked.keywords,
-            source=asked.source or None,
+            source=", ".join(asked.sources) or None,
             parameters={"limit": asked.limit, **asked.options()},
         ) as record,
     ):
-        report = stages.crawl_stage(environment, run_id=record.id, asked=asked)
-        # Ingest will tell of them in a run of its own.
-        record.update(record.funnel.with_crawl(report).with_examples(stages.crawl_examples(report)))
+        reports: dict[str, CrawlReport] = {}
+        for source, report in crawl_in_turn(
+            asked, lambda one: stages.crawl_stage(environment, run_id=record.id, asked=one)
+        ):
+            reports[source] = report
+            # Ingest will tell of them in a run of its own.
+            record.update(record.funnel.with_crawl(report).with_examples(stages.crawl_examples(report)))
     if as_json:
-        print_json(asdict(report))
+        told = [asdict(report) for report in reports.values()]
+        print_json(told[0] if len(asked.sources) <= 1 else dict(zip(reports, told, strict=True)))
     else:
         print_table(("crawl", "pictures", ""), record.funnel.crawl_rows())
         print_warnings(record.funnel)
-        if report.fetched or report.known:
+        if record.funnel.fetched or record.funnel.known:
             output().print("\nThey wait in the inbox; keep them with: dreamcrawl ingest", markup=False)
         if record.funnel.left_out:
             output().print(f"Why not more: dreamcrawl runs show r{record.id}", markup=False)

@@ -40,15 +40,16 @@ class CrawlOptions:
     """What the command line says of a crawl, beside the keywords."""
 
     source: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--source",
             "-s",
-            help="Where from: openverse, wikimedia, website=URL, folder=PATH, ...; `dreamcrawl sources` lists them.",
+            help="Where from: openverse, wikimedia, website=URL, folder=PATH, ...; `dreamcrawl sources` lists them. "
+            "May be given several times: each is asked for an even share of --limit.",
             metavar="NAME[=ARG]",
             show_default=False,
         ),
-    ] = ""
+    ] = None
     limit: Annotated[
         int | None,
         typer.Option(
@@ -135,9 +136,11 @@ class CrawlOptions:
         refused = {normalize(word) for word in unwanted}
         if both := [word for word in wanted if normalize(word) in refused]:
             raise ShownError(f"{both[0]!r} is both a keyword and excluded; decide on one", ExitCode.USAGE)
+        sources = tuple(dict.fromkeys(self.source or ()))
         return Asked(
             keywords=wanted,
-            source=self.source,
+            source=sources[0] if sources else "",
+            more_sources=sources[1:],
             limit=self.limit or environment.values.crawl.limit,
             exclusions=unwanted,
             filters=filters_for(

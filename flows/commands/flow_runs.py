@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import typer
@@ -89,7 +90,8 @@ def check_crawl(environment: Environment, asked: Asked) -> None:
 
     if not asked.source and not asked.retry_failed:
         raise ShownError(f"say where from with --source: {_which_sources()}", ExitCode.USAGE)
-    check_request(crawl_request(environment, asked))
+    for source in asked.sources or ("",):
+        check_request(crawl_request(environment, dataclasses.replace(asked, source=source)))
 
 
 def _which_sources() -> str:

@@ -127,4 +127,5 @@ def _as_json(found: Extraction) -> dict[str, object]:
 def _command(wanted: Asked) -> str:
     """The command with the same keywords, for those who want to change them."""
     unwanted = [part for word in wanted.exclusions for part in ("--not", word)]
-    return shlex.join(["dreamcrawl", "run", *wanted.keywords, *unwanted, "--source", wanted.source])
+    sources = [part for source in wanted.sources for part in ("--source", source)]
+    return shlex.join(["dreamcrawl", "run", *wanted.keywords, *unwanted, *sources])

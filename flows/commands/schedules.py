@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,9 @@ from flows.commands.common import (
 from flows.commands.crawl_options import CrawlOptions, KeywordsArgument, takes_crawl_options
 from flows.commands.flow_runs import check_crawl, finish_run, run_keyword_flow
 from flows.wiring import open_catalog, split_source
+
+if TYPE_CHECKING:
+    from pipeline.catalog.values import Collection
 
 _OF_FILES = frozenset({"folder", "urls"})
 
@@ -71,10 +74,7 @@ def add(
     asked = options.asked(environment, words)
     check_crawl(environment, asked)
     # A schedule runs wherever `serve` was started.
-    source = asked.source
-    source_name, argument = split_source(source)
-    if source_name in _OF_FILES:
-        source = f"{source_name}={Path(argument).expanduser().resolve()}"
+    first, *others = (_anywhere(source) for source in asked.sources)
     _check_cron(cron, timezone)
     look = chosen_look(environment, preset=preset, network=network)
     with open_catalog(environment) as catalog, catalog.write() as uow:
@@ -85,13 +85,13 @@ def add(
         uow.collections.add(
             name=name,
             keywords=list(asked.keywords),
-            source=source,
+            source=first,
             limit=asked.limit,
             preset=look.preset,
             network=look.network,
             cron=cron,
             timezone=timezone,
-            options=asked.options(),
+            options=replace(asked, more_sources=tuple(others)).options(),
         )
     output().print(f"{name} is kept. Run what is due with: dreamcrawl schedule serve", markup=False)
 
@@ -107,7 +107,7 @@ def list_schedules(workspace: WorkspaceOption = None, as_json: JsonOption = Fals
     print_table(
         ("name", "when", "time zone", "keywords", "source", "new at most", "look"),
         [
-            (row.name, row.cron, row.timezone, ", ".join(row.keywords), row.source, row.limit, row.preset)
+            (row.name, row.cron, row.timezone, ", ".join(row.keywords), _sources(row), row.limit, row.preset)
             for row in found
         ],
     )
@@ -158,6 +158,16 @@ def serve(workspace: WorkspaceOption = None) -> None:
     if not found:
         raise ShownError("there is no collection yet; add one with: dreamcrawl schedule add NAME KEYWORD... --cron ...")
     serve_collections(environment, found, say=lambda line: output().print(line, markup=False))
+
+
+def _sources(collection: Collection) -> str:
+    return ", ".join((collection.source, *(collection.options or {}).get("more_sources", ())))
+
+
+def _anywhere(source: str) -> str:
+    """A source that means the same in every folder."""
+    name, argument = split_source(source)
+    return f"{name}={Path(argument).expanduser().resolve()}" if name in _OF_FILES else source
 
 
 def _check_cron(cron: str, timezone: str) -> None:
