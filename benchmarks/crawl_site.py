@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody connected."""
-        self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
+        self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]  # of TCP, it is one
 
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""

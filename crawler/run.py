@@ -117,6 +117,7 @@ def _report(path: Path, end: ChildEnd) -> CrawlReport:
             path,
             finished=end.finished,
             pages=end.progress.pages,
+            bytes_received=end.progress.bytes_received,
             seconds=end.progress.seconds,
             warnings=() if end.was_stopped else warnings,
         )

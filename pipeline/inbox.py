@@ -281,7 +281,13 @@ def pending_inboxes(parent: Path) -> list[Path]:
 
 
 def recover(
-    path: Path, *, finished: str = "interrupted", pages: int = 0, seconds: float = 0.0, warnings: tuple[str, ...] = ()
+    path: Path,
+    *,
+    finished: str = "interrupted",
+    pages: int = 0,
+    bytes_received: int = 0,
+    seconds: float = 0.0,
+    warnings: tuple[str, ...] = (),
 ) -> CrawlReport:
     """Seal an abandoned inbox: drop a torn last line, delete temporary files, and count what is there.
 
@@ -291,6 +297,7 @@ def recover(
         path: The inbox.
         finished: Why the crawl ended, when the caller knows better than `interrupted`.
         pages: How many pages were read, when known.
+        bytes_received: Of all answers, when known.
         seconds: How long the crawl took, when known.
         warnings: Lines to put into the report, before those about damage found here.
 
@@ -316,7 +323,12 @@ def recover(
             if lines.damaged:
                 warnings = (*warnings, f"{lines.damaged} damaged record(s) in {path} were dropped")
             report = dataclasses.replace(
-                tally.report(path), finished=finished, pages=pages, seconds=seconds, warnings=warnings
+                tally.report(path),
+                finished=finished,
+                pages=pages,
+                bytes_received=bytes_received,
+                seconds=seconds,
+                warnings=warnings,
             )
             _write_seal(path, tally.count, report)
             return report

@@ -167,6 +167,7 @@ def test_a_child_that_dies_leaves_a_report_of_what_it_had(tmp_path: Path, slow_s
     assert crawled.report.finished == "interrupted"
     assert crawled.report.fetched == len(crawled.records) >= 3
     assert any("killed by SIGKILL" in warning for warning in crawled.report.warnings)
+    assert crawled.report.bytes_received > 0
 
 
 def test_a_failing_progress_function_stops_the_crawl_and_is_raised(tmp_path: Path, slow_server: WebServer) -> None:

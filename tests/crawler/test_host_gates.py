@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.host_rules import HostBudget, Standing
 from pipeline.catalog.hosts import HostCall, HostLedger, Look
 from pipeline.errors import CatalogBusy, Reason
+from tests.support import plain_sql
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 URL = "https://example.org/a.jpg"
@@ -191,8 +191,7 @@ def test_very_many_hosts_are_added_up_and_forgotten(monkeypatch: pytest.MonkeyPa
 
 
 def changes(path: Path) -> int:
-    with sqlite3.connect(path) as connection:
-        return int(connection.execute("SELECT count(*) FROM host").fetchone()[0])
+    return int(plain_sql.rows(path, "SELECT count(*) FROM host")[0][0])
 
 
 def test_a_host_on_this_machine_costs_the_catalog_nothing_until_it_asks_to_be_left_alone(tmp_path: Path) -> None:

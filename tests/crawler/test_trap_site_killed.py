@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.store import Store
+from tests.support import plain_sql
 from tests.support.trap_site import TrapSite, trap_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kill -9")]
@@ -151,19 +151,19 @@ def safe_pictures(root: Path) -> set[tuple[str, str]]:
         *lines, _torn = path.read_bytes().split(b"\n")
         records = [json.loads(line) for line in lines]
         urls |= {record["image_url"] for record in records if record["outcome"] == "fetched"}
-    with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(root / "catalog.sqlite3") as catalog:
-        urls |= {url for (url,) in catalog.execute("SELECT image_url FROM fetch WHERE sha256 IS NOT NULL")}
+    with contextlib.suppress(plain_sql.NotThere):
+        found = plain_sql.rows(root / "catalog.sqlite3", "SELECT image_url FROM fetch WHERE sha256 IS NOT NULL")
+        urls |= {url for (url,) in found}
     return {((parts := urlsplit(url)).netloc.rpartition(":")[0] or parts.netloc, parts.path) for url in urls}
 
 
 def result_of(root: Path) -> Result:
-    with sqlite3.connect(root / "catalog.sqlite3") as catalog:
-        fetches = catalog.execute("SELECT image_url, state, reason, sha256 FROM fetch")
-        pictures = catalog.execute("SELECT pixel_sha256 FROM item")
-        result = Result(
-            {url: tuple(rest) for url, *rest in fetches},
-            {digest for (digest,) in pictures},
-            set(Store(root / "store").digests()),
-        )
+    fetches = plain_sql.rows(root / "catalog.sqlite3", "SELECT image_url, state, reason, sha256 FROM fetch")
+    pictures = plain_sql.rows(root / "catalog.sqlite3", "SELECT pixel_sha256 FROM item")
+    result = Result(
+        {url: tuple(rest) for url, *rest in fetches},
+        {digest for (digest,) in pictures},
+        set(Store(root / "store").digests()),
+    )
     assert not list(root.glob("inbox/*/inbox.json"))
     return result

@@ -201,11 +201,12 @@ def test_recovery_counts_outcomes_and_reasons(tmp_path: Path) -> None:
         writer.add(fetched("z", outcome=Outcome.REFUSED, reason=Reason.ROBOTS))
         writer.add(fetched("k", outcome=Outcome.KNOWN))
 
-    report = recover(tmp_path / "c1", finished="deadline", pages=9, warnings=("late",))
+    report = recover(tmp_path / "c1", finished="deadline", pages=9, bytes_received=70, warnings=("late",))
 
     assert (report.found, report.fetched, report.known, report.refused, report.failed) == (5, 1, 1, 1, 2)
     assert report.reasons == {"timeout": 2, "robots": 1}
     assert (report.finished, report.pages, report.warnings) == ("deadline", 9, ("late",))
+    assert (report.bytes_fetched, report.bytes_received) == (4, 70)
 
 
 def test_recovering_twice_changes_nothing(tmp_path: Path) -> None:
