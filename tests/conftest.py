@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell starts what goes on behind it (`make test &`) deaf to Ctrl-C, which the processes of the tests would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A test suite starts many processes: each would compile its modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
