@@ -7,6 +7,7 @@ the files of its origin have come. Requests for pages heed robots.txt; those for
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -34,6 +35,9 @@ ROBOTS_PATH = "/robots.txt"
 TDM_PATH = "/.well-known/tdmrep.json"
 AI_PATH = "/ai.txt"
 
+MOST_ORIGINS = 1_000
+"""Whose files are kept at once."""
+
 _FILE = "dreamcrawl_consent_file"
 _GOT = "dreamcrawl_consent_bytes"
 # Above this a file is refused at its headers instead of being cut; also the most that a compressed one may grow to.
@@ -45,8 +49,8 @@ class ConsentGateMiddleware:
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
-        self._robots: dict[str, asyncio.Future[RobotsVerdict | Trouble]] = {}
-        self._sites: dict[str, asyncio.Future[SiteConsent]] = {}
+        self._robots: OrderedDict[str, asyncio.Future[RobotsVerdict | Trouble]] = OrderedDict()
+        self._sites: OrderedDict[str, asyncio.Future[SiteConsent]] = OrderedDict()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -90,11 +94,15 @@ class ConsentGateMiddleware:
     async def _robots_of(self, origin: str) -> RobotsVerdict | Trouble:
         if origin not in self._robots:
             self._robots[origin] = asyncio.ensure_future(self._read_robots(origin))
+            _forget_the_oldest(self._robots)
+        self._robots.move_to_end(origin)
         return await asyncio.shield(self._robots[origin])
 
     async def _site_of(self, origin: str, verdict: RobotsVerdict) -> SiteConsent:
         if origin not in self._sites:
             self._sites[origin] = asyncio.ensure_future(self._read_others(origin, verdict))
+            _forget_the_oldest(self._sites)
+        self._sites.move_to_end(origin)
         return await asyncio.shield(self._sites[origin])
 
     async def _read_robots(self, origin: str) -> RobotsVerdict | Trouble:
@@ -144,6 +152,12 @@ class ConsentGateMiddleware:
         hosts = self._crawler.get_downloader_middleware(HostMiddleware)
         if hosts is not None:
             hosts.slow_down(url, seconds)
+
+
+def _forget_the_oldest(known: OrderedDict[str, asyncio.Future[Any]]) -> None:
+    """A list of addresses may lead to more sites than memory can hold; one that comes again is asked again."""
+    while len(known) > MOST_ORIGINS and (oldest := next(iter(known.items())))[1].done():
+        del known[oldest[0]]
 
 
 def _origin(url: str) -> str:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_LEAST_KEPT = 500
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Frontier(Generic[T]):
         self._found = 0
         self._entries: dict[str, _Entry[T]] = {}
         self._heap: list[tuple[tuple[int, int], str]] = []
+        self._left_out = False
         # Digests: pages come and go, but their addresses are remembered for the whole crawl.
         self._seen: set[bytes] = set()
 
     @property
     def was_cut(self) -> bool:
         """Whether pages were left out because the most were read."""
-        return self._read >= self._max_pages and bool(self._entries)
+        return self._read >= self._max_pages and (self._left_out or bool(self._entries))
 
     @property
     def is_held_up(self) -> bool:
@@ -124,6 +126,17 @@ class Frontier(Generic[T]):
     def _put(self, entry: _Entry[T]) -> None:
         self._entries[entry.visit.url] = entry
         heapq.heappush(self._heap, (entry.key, entry.visit.url))
+        if len(self._heap) > 2 * max(self._max_pages, _LEAST_KEPT):
+            self._forget_the_worst()
+
+    def _forget_the_worst(self) -> None:
+        """Let go of pages that cannot be read any more, as there are better ones for all that is left to read."""
+        best = heapq.nsmallest(self._max_pages - self._read, self._heap)
+        kept = {url for _key, url in best} | {url for url, entry in self._entries.items() if entry.asked}
+        self._left_out = self._left_out or len(kept) < len(self._heap)
+        self._entries = {url: entry for url, entry in self._entries.items() if url in kept}
+        self._heap = [place for place in self._heap if place[1] in kept]
+        heapq.heapify(self._heap)
 
     def _head(self) -> _Entry[T] | None:
         return self._entries[self._heap[0][1]] if self._heap else None

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.catalog.host_rules import Standing
 from pipeline.catalog.hosts import CoolDown, HostCall, HostLedger, KeepDelay, Look, Seed, Succeeded
-from pipeline.errors import PipelineError
 
 _TOLD_TO_ALL = (CoolDown, KeepDelay, Succeeded)
 
@@ -73,7 +72,7 @@ class HostBudgets:
             self._ledger.do([call for call, _ in self._pending])
             self._pending.clear()
             self._ledger.drop_leases()
-        except PipelineError as error:
+        except Exception as error:  # noqa: BLE001  # the crawl is over
             # Leases run out by themselves.
             self._on_trouble(str(error))
 
@@ -117,7 +116,7 @@ class HostBudgets:
             try:
                 # Shielded: an event loop that ends must not take back what is on its way to the catalog.
                 standings = await asyncio.shield(loop.run_in_executor(self._thread, self._do, calls))
-            except PipelineError as error:
+            except Exception as error:  # noqa: BLE001  # whatever it was: who waits for an answer must get one
                 self._on_trouble(f"{error}; until the end of this crawl, other crawls do not see which hosts it asks")
                 self._ledger = HostLedger(clock=self._ledger.clock)
                 standings = self._ledger.do(calls)

@@ -12,6 +12,7 @@ import heapq
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from pipeline.catalog.host_rules import HostBudget, HostLimits, Standing
@@ -89,6 +90,8 @@ class HostGate:
         self._budgets = budgets
         self._clock = clock
         self._process = process
+        # A digest, as the names of hosts in a process's name may be long.
+        self._leases = blake2b(process.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
         self._wait = wait or _wait
         self._active = 0
         self._is_asking = False
@@ -158,7 +161,7 @@ class HostGate:
         self._left.set()
 
     async def _turn(self, most_seconds: Callable[[], float]) -> str | Standing:
-        lease = f"{self._process}:{next(self._ids)}"
+        lease = f"{self._leases}:{next(self._ids)}"
         while self.parked is None and not self._closed.is_set():
             if self._active >= self._limits.concurrency:
                 await self._wait_for_place(None)

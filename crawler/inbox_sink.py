@@ -6,22 +6,23 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from crawler.finds import Find
-from pipeline.errors import WorkspaceUnusable
 
 MOST_AT_ONCE = 32
 
 
 class InboxSink:
-    """Writes finds in the order in which they came."""
+    """Writes finds in the order in which they came.
 
-    def __init__(
-        self, write: Callable[[Sequence[Find]], None], *, on_unusable: Callable[[WorkspaceUnusable], None]
-    ) -> None:
-        """Finds go to `write`, which is called in a thread; a disk that takes no more is told once to `on_unusable`."""
+    Once something could not be written, nothing more is: the crawl ends, and what is left counts as never found.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Find]], None], *, on_unusable: Callable[[Exception], None]) -> None:
+        """Finds go to `write`, which is called in a thread; what it raises, as for a full disk, to `on_unusable`."""
         self._write = write
         self._on_unusable = on_unusable
         self._waiting: list[tuple[Find, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._is_broken = False
 
     async def put(self, find: Find) -> None:
         """Gives back once the find is safely on disk, or cannot be."""
@@ -36,8 +37,10 @@ class InboxSink:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
                 try:
-                    await asyncio.to_thread(self._write, [find for find, _ in batch])
-                except WorkspaceUnusable as error:
+                    if not self._is_broken:
+                        await asyncio.to_thread(self._write, [find for find, _ in batch])
+                except Exception as error:  # noqa: BLE001  # whatever it was: those who wait must be told
+                    self._is_broken = True
                     self._on_unusable(error)
                 finally:
                     for _, done in batch:

@@ -18,6 +18,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pipeline.errors import PipelineError
 
 _POLL_SECONDS = 0.1
@@ -59,27 +61,53 @@ def prefect_server(
         return
     log_path = home / "server.log"
     home.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-            [sys.executable, "-m", "flows.prefect_server", "services" if services else "api"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=_child_environment(),
-            # Ctrl-C is for the parent: it must still reach the server to record how the run ended.
-            start_new_session=True,
-        )
-    try:
-        url = _wait_until_healthy(child, timeout_seconds=timeout_seconds, log_path=log_path, on_wait=on_wait)
+    with contextlib.ExitStack() as stack:
+        with _alone(home, timeout_seconds=timeout_seconds, on_wait=on_wait), log_path.open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
+                # -P: no module of the folder that the command was started in.
+                [sys.executable, "-P", "-m", "flows.prefect_server", "services" if services else "api"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_child_environment(),
+                # Ctrl-C is for the parent: it must still reach the server to record how the run ended.
+                start_new_session=True,
+            )
+            stack.callback(_stop, child)
+            url = _wait_until_healthy(child, timeout_seconds=timeout_seconds, log_path=log_path, on_wait=on_wait)
         os.environ["PREFECT_API_URL"] = url
+        stack.callback(os.environ.pop, "PREFECT_API_URL", None)
         yield url
+
+
+@contextlib.contextmanager
+def _alone(home: Path, *, timeout_seconds: float, on_wait: Callable[[float], None]) -> Iterator[None]:
+    """For one process at a time: two servers that begin at once would both migrate Prefect's database.
+
+    Raises:
+        PrefectUnavailable: Another one is still at it when the time is up.
+    """
+    lock, started = FileLock(home / "starting.lock"), time.monotonic()
+    while True:
+        try:
+            lock.acquire(timeout=_WAIT_NOTE_SECONDS)
+            break
+        except Timeout:
+            waited = time.monotonic() - started
+            if waited >= timeout_seconds:
+                raise PrefectUnavailable(
+                    f"another command has been starting Prefect's server in {home} for {waited:.0f} s; try again later"
+                ) from None
+            on_wait(waited)
+    try:
+        yield
     finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        _stop(child)
+        lock.release()
 
 
 def _child_environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    environment["PYTHONSAFEPATH"] = "1"
     # The child must find this package wherever the command was started from.
     root = str(Path(__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))

@@ -36,7 +36,6 @@ from crawler.settings import MAX_PAGE_BYTES
 from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
 from crawler.spiders.local_files import find_files
 from crawler.urls import canonical_url
-from pipeline.errors import WorkspaceUnusable
 from pipeline.records import Outcome
 
 # How long pages that came wait for a better one before they are read out of order.
@@ -66,7 +65,7 @@ class KeywordSpider(Spider):
         self._search = None if isinstance(source, FileSource) else make_search(source, session, self._records)
         if self._search is not None:
             session.waiting = self._search.waiting
-        self._sink = InboxSink(session.add_all, on_unusable=self._disk_is_unusable)
+        self._sink = InboxSink(session.add_all, on_unusable=self._inbox_is_unusable)
         self._under_way = 0
         self._is_quiet = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -216,8 +215,8 @@ class KeywordSpider(Spider):
         finally:
             self._one_less()
 
-    def _disk_is_unusable(self, error: WorkspaceUnusable) -> None:
-        """A disk that takes no more ends the crawl, which keeps what it has."""
+    def _inbox_is_unusable(self, error: Exception) -> None:
+        """An inbox that takes no more, mostly for a full disk, ends the crawl, which keeps what it has."""
         self.session.warn(str(error))
         engine: Any = self.crawler.engine
         self._closing = asyncio.get_running_loop().create_task(engine.close_spider_async(reason="disk"))

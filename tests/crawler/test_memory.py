@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import random
 import tracemalloc
 from collections import deque
 from collections.abc import Iterator
 from hashlib import sha256
 
+import pytest
+from scrapy.http import Request, Response
+
+from crawler import consent_gate
 from crawler.candidates import MOST_UNDER_WAY, Candidate
 from crawler.finds import RecordMaker
 from crawler.frontier import Frontier, Visit
@@ -102,3 +108,67 @@ def test_pages_that_were_read_are_remembered_by_digest() -> None:
         tracemalloc.stop()
 
     assert each < 160
+
+
+def test_pages_that_can_never_be_read_are_let_go() -> None:
+    frontier: Frontier[str] = Frontier(max_pages=100, at_once=1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(50_000):
+            frontier.add(Visit(f"https://example.org/a/rather/long/path/to/page-{number:08d}.html"), priority=number)
+        each = (tracemalloc.get_traced_memory()[0] - before) / 50_000
+    finally:
+        tracemalloc.stop()
+
+    assert each < 160
+
+
+def test_letting_pages_go_changes_neither_which_are_read_nor_in_which_order() -> None:
+    chance = random.Random(7)
+    pages = 300
+    frontier: Frontier[str] = Frontier(max_pages=pages, at_once=1)
+    line: list[tuple[int, int, str]] = []
+    read, expected = [], []
+    for number in range(40_000):
+        priority = chance.randrange(50)
+        line.append((-priority, number, f"p{number}"))
+        frontier.add(Visit(f"p{number}"), priority=priority)
+        if number % 120 == 119 and len(expected) < pages:
+            line.sort()
+            expected.append(line.pop(0)[2])
+            [visit] = frontier.to_ask()
+            frontier.answered(visit.url, "page")
+            taken = frontier.take()
+            assert taken is not None
+            read.append(taken[0].url)
+
+    assert read == expected
+    assert len(read) == pages
+    assert frontier.was_cut
+
+
+def test_what_sites_say_is_kept_of_so_many_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Engine:
+        async def download_async(self, request: Request) -> Response:
+            asked.append(request.url)
+            return Response(request.url, status=404)
+
+    class Crawler:
+        engine = Engine()
+
+        def get_downloader_middleware(self, _kind: object) -> None:
+            return None
+
+    async def visit(hosts: list[str]) -> None:
+        gate = consent_gate.ConsentGateMiddleware(Crawler())  # type: ignore[arg-type]  # all that it needs of one
+        for host in hosts:
+            await gate.process_request(Request(f"http://{host}/a.jpg"))
+
+    monkeypatch.setattr(consent_gate, "MOST_ORIGINS", 2)
+    asyncio.run(visit(["a", "b", "a", "c", "a", "b"]))
+
+    robots = [url for url in asked if url.endswith("robots.txt")]
+    assert robots == [f"http://{host}/robots.txt" for host in ("a", "b", "c", "b")]

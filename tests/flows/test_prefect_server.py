@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from flows.prefect_server import PrefectUnavailable, prefect_server
 
@@ -80,3 +81,26 @@ def test_a_named_server_that_does_not_answer_is_said_at_once(tmp_path: Path):
         ),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_a_server_waits_for_another_that_is_starting_and_runs_no_file_of_the_folder_it_is_started_in(
+    tmp_path: Path, prefect_home: Path
+):
+    (tmp_path / "uvicorn.py").write_text("raise SystemExit('a file of somebody else was run')")
+    parent_code = _PARENT.replace("lambda s: None", "lambda s: print('waits', flush=True)")
+    with FileLock(prefect_home / "starting.lock"):
+        parent = subprocess.Popen(
+            [sys.executable, "-P", "-c", parent_code, str(prefect_home)],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "waits\n"
+        assert _children_of(parent.pid) == []
+
+    rest, _ = parent.communicate("")
+
+    assert [line[:17] for line in rest.splitlines() if line != "waits"] == ["http://127.0.0.1:"]

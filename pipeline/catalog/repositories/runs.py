@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import case, func, insert, select, update
 
-from pipeline.catalog.repositories.base import Repository, now
+from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.tables import RunItemRow, RunRow
-from pipeline.catalog.upserts import insert_or_update, table_of
+from pipeline.catalog.upserts import insert_many, table_of
 from pipeline.catalog.values import Run
 
 _RUN = table_of(RunRow)
@@ -76,24 +76,43 @@ class Runs(Repository):
 
     def mark_dead(self, is_alive: Callable[[str], bool]) -> Sequence[int]:
         """Mark as interrupted each run said to be running whose process is gone; their ids."""
-        running = self._session.execute(select(_RUN.c.id, _RUN.c.process).where(_RUN.c.status == RUNNING))
-        dead = [int(run_id) for run_id, process in running if not is_alive(process)]
-        if dead:
+        if dead := self.dead(is_alive):
             self._session.execute(update(_RUN).where(_RUN.c.id.in_(dead)).values(status=INTERRUPTED, finished_at=now()))
         return dead
+
+    def dead(self, is_alive: Callable[[str], bool]) -> Sequence[int]:
+        """The ids of runs said to be running whose process is gone."""
+        running = self._session.execute(select(_RUN.c.id, _RUN.c.process).where(_RUN.c.status == RUNNING))
+        return [int(run_id) for run_id, process in running if not is_alive(process)]
 
     def add_item(self, run_id: int, item_id: int, *, role: str) -> None:
         """Record that a run met an item, as accepted, near_duplicate, exact_duplicate or known.
 
         The first place in the run's order and the strongest role are kept.
         """
-        position = select(func.coalesce(func.max(_RUN_ITEM.c.position) + 1, 0)).where(_RUN_ITEM.c.run_id == run_id)
-        insert_or_update(
-            self._session,
-            RunItemRow,
-            {"run_id": run_id, "item_id": item_id, "role": role, "position": position.scalar_subquery()},
-            unique=("run_id", "item_id"),
-            update={"role": _stronger},
+        self.add_items(run_id, [(item_id, role)])
+
+    def add_items(self, run_id: int, met: Sequence[tuple[int, str]]) -> None:
+        """Record that a run met items in this order, each with its role; as `add_item` does one after the other."""
+        if not met:
+            return
+        there: set[int] = set()
+        for batch in chunks(dict.fromkeys(item_id for item_id, _ in met)):
+            query = select(_RUN_ITEM.c.item_id).where(_RUN_ITEM.c.run_id == run_id, _RUN_ITEM.c.item_id.in_(batch))
+            there.update(self._session.execute(query).scalars())
+        # Asked once for all of them: it looks at the whole list of the run.
+        last = select(func.max(_RUN_ITEM.c.position)).where(_RUN_ITEM.c.run_id == run_id)
+        position = self._session.execute(last).scalar()
+        position = -1 if position is None else int(position)
+        rows = []
+        for item_id, role in met:
+            if item_id not in there:
+                there.add(item_id)
+                position += 1
+            # The place of an item that is there stays, whatever is given.
+            rows.append({"run_id": run_id, "item_id": item_id, "role": role, "position": max(position, 0)})
+        insert_many(
+            self._session.connection(), RunItemRow, rows, unique=("run_id", "item_id"), rules={"role": _stronger}
         )
 
 
