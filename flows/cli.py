@@ -19,6 +19,7 @@ from flows.commands import (
     provenance,
     runs,
     schedules,
+    similar,
     sources,
     upkeep,
 )
@@ -40,6 +41,7 @@ for module in (
     looks,
     gallery,
     duplicates,
+    similar,
     opinions,
     runs,
     export,
@@ -51,16 +53,21 @@ for module in (
     module.register(app)
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Collect pictures by keyword, keep each one once, dream on them, and prove how every dream was made."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from flows.wiring import software_version
 
         print(f"dreamcrawl {software_version()}")  # noqa: T201 - this is the output
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # its callback ends the command before any other is looked for
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Collect pictures by keyword, keep each one once, dream on them, and prove how every dream was made."""
 
 
 def main() -> None:

@@ -153,22 +153,39 @@ def thumbnail(data: bytes, *, max_side: int) -> bytes:
     Raises:
         ImageRejected: They are not a picture.
     """
-    name = _allowed_format(data, _DERIVED_LIMITS)
-    with _open(data, name, _DERIVED_LIMITS) as image:
+    rgb = _decode_for(data, max_side, _DERIVED_LIMITS)
+    out = io.BytesIO()
+    Image.fromarray(fit(rgb, max_side)).save(out, format="WEBP", quality=_THUMBNAIL_QUALITY, method=4)
+    return out.getvalue()
+
+
+def squeezed(data: bytes, *, side: int, limits: ImageLimits | None = None) -> NDArray[np.uint8]:
+    """The picture in these bytes as a square, whatever its shape: uint8, shape (side, side, 3) (Lanczos).
+
+    limits: None for bytes that were let in before.
+
+    Raises:
+        ImageRejected: They are not a picture, or one that is not taken.
+    """
+    picture = Image.fromarray(_decode_for(data, side, limits or _DERIVED_LIMITS))
+    return np.array(picture.resize((side, side), Image.Resampling.LANCZOS), dtype=np.uint8)
+
+
+def _decode_for(data: bytes, side: int, limits: ImageLimits) -> NDArray[np.uint8]:
+    """The pixels, upright, perhaps fewer than there are: enough to make it `side` pixels wide and high."""
+    name = _allowed_format(data, limits)
+    with _open(data, name, limits) as image:
         try:
             # JPEG decodes at 1/2, 1/4 or 1/8 size, never below twice the size asked for.
-            image.draft(None, (2 * max_side, 2 * max_side))  # None: keep the mode
+            image.draft(None, (2 * side, 2 * side))  # None: keep the mode
             image.load()
             with _quiet():
                 orientation = read_orientation(image)
-            rgb = np.array(to_upright_srgb(image, orientation), dtype=np.uint8)
+            return np.array(to_upright_srgb(image, orientation), dtype=np.uint8)
         except MemoryError:
             raise
         except Exception as error:  # decoders raise anything on hostile bytes
             raise _broken(data, name, error) from error
-    out = io.BytesIO()
-    Image.fromarray(fit(rgb, max_side)).save(out, format="WEBP", quality=_THUMBNAIL_QUALITY, method=4)
-    return out.getvalue()
 
 
 def read_picture(path: Path, *, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from pipeline.browse.state import read_id, read_view
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.gallery_values import Tile
 from pipeline.catalog.values import Derivation, Run
+from pipeline.duplicates.similar import SimilarSearch
 from pipeline.provenance import attribution
 from pipeline.provenance.canonical import canonical_json
 
@@ -26,8 +27,9 @@ _METHODS = ["GET", "HEAD"]
 class Api:
     """The JSON routes of one catalog's gallery."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, search: SimilarSearch | None = None) -> None:
         self._catalog = catalog
+        self._search = search
 
     def router(self) -> APIRouter:
         """The routes under /api."""
@@ -56,8 +58,9 @@ class Api:
         )
 
     def item(self, request: Request, item_id: str) -> Response:
-        """A picture with its dreams, sightings and near duplicates."""
-        read = readers.read_item(self._catalog, read_id(item_id, "i"), read_view(request.query_params))
+        """A picture with its dreams, sightings, near duplicates and similar pictures."""
+        view = read_view(request.query_params)
+        read = readers.read_item(self._catalog, read_id(item_id, "i"), view, search=self._search)
         item = read.item
         return _json(
             {
@@ -74,7 +77,13 @@ class Api:
                 "sightings": read.sightings,
                 "more_sightings": read.more_sightings,
                 "near_group": [f"i{tile.item_id}" for tile in read.group],
-                "derivations": [_derivation(dream) for dream in read.dreams],
+                "similar": [
+                    {"public_id": f"i{each.tile.item_id}", "cosine": round(each.cosine, 4)} for each in read.similar
+                ],
+                "derivations": [
+                    {**_derivation(dream), "attribution": attribution.credit_dream(item, read.sightings, dream)}
+                    for dream in read.dreams
+                ],
             }
         )
 

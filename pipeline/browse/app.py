@@ -17,6 +17,7 @@ from pipeline.browse.pages import Pages
 from pipeline.browse.rendering import STATIC_FILES, Render, make_renderer, read_static
 from pipeline.browse.security import SECURITY_HEADERS, Guard
 from pipeline.catalog.engine import Catalog
+from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import CatalogBusy, NotFound, PipelineError, UsageError, Withdrawn
 from pipeline.store import Store
 
@@ -30,6 +31,7 @@ def create_app(
     thumbnails: Path,
     title: str = "dreamcrawl",
     host: str = "127.0.0.1",
+    search: SimilarSearch | None = None,
 ) -> FastAPI:
     """The gallery of one catalog.
 
@@ -37,12 +39,13 @@ def create_app(
     thumbnails: Folder for the thumbnail cache, made on first use.
     title: Of the gallery, such as the workspace's name.
     host: The address that the application is bound to; requests under other names are refused.
+    search: Finds the similar pictures of an item's page; None to show none.
     """
     app = FastAPI(title=title, openapi_url=None, docs_url=None, redoc_url=None)
     static = read_static()
     render = make_renderer(title, static)
-    app.include_router(Pages(catalog, render).router())
-    app.include_router(Api(catalog).router())
+    app.include_router(Pages(catalog, render, search).router())
+    app.include_router(Api(catalog, search).router())
     app.include_router(media_router(catalog=catalog, store=store, thumbnails=Thumbnails(thumbnails, store)))
     _add_static(app, static)
     _add_error_pages(app, render)

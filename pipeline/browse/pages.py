@@ -12,7 +12,9 @@ from pipeline.browse import readers, views
 from pipeline.browse.rendering import Render
 from pipeline.browse.state import View, read_id, read_view
 from pipeline.catalog.engine import Catalog
+from pipeline.duplicates.similar import SimilarSearch
 from pipeline.provenance import attribution
+from pipeline.provenance.permission import Permission, part_of, permission_to_dream
 
 _METHODS = ["GET", "HEAD"]
 # The large picture of an item's page, in CSS pixels.
@@ -23,9 +25,10 @@ _MOST_ENLARGED = 2.5
 class Pages:
     """The pages of one catalog's gallery."""
 
-    def __init__(self, catalog: Catalog, render: Render) -> None:
+    def __init__(self, catalog: Catalog, render: Render, search: SimilarSearch | None = None) -> None:
         self._catalog = catalog
         self._render = render
+        self._search = search
 
     def router(self) -> APIRouter:
         """The routes of every page."""
@@ -62,9 +65,8 @@ class Pages:
         """One picture and its dreams."""
         view = read_view(request.query_params)
         asked = request.query_params.get("dream", "")
-        read = readers.read_item(
-            self._catalog, read_id(item_id, "i"), view, dream_id=read_id(asked, "d") if asked else None
-        )
+        chosen = read_id(asked, "d") if asked else None
+        read = readers.read_item(self._catalog, read_id(item_id, "i"), view, dream_id=chosen, search=self._search)
         item, dream = read.item, read.shown
         frame = dream or item
         license_ = attribution.license_of(item)
@@ -87,6 +89,9 @@ class Pages:
             license_url=attribution.license_address(item),
             permissions=attribution.permissions(license_),
             credit=attribution.credit_original(item, read.sightings),
+            sharing=_told(dream.manifest, "sharing", "note") if dream else None,
+            responsibility=attribution.responsibility_of(dream) if dream else None,
+            may_dream=isinstance(permission_to_dream([part_of(item, read.sightings)]), Permission),
             dream_credit=attribution.credit_dream(item, read.sightings, dream) if dream else None,
             recipe_rows=views.flat_rows(dream.recipe) if dream else (),
             manifest=dream.manifest if dream else None,

@@ -10,13 +10,18 @@ from pipeline.catalog import queries
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.facets import facets
 from pipeline.catalog.gallery_values import Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
+from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Blob, Derivation, Item, ItemKeyword, Rejection, Run, Sighting
+from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import NotFound, Withdrawn
 
 RUNS_PER_PAGE = 30
 REJECTIONS_PER_PAGE = 50
 TILES_OF_RUN = 24
 MOST_SIGHTINGS = 200
+MOST_SIMILAR = 12
+MOST_COMPARED = 250_000
+"""Of more pictures a gallery does not keep the features in memory; `dreamcrawl similar` does for as long as it runs."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,18 @@ class GalleryRead:
 
     page: GalleryPage
     facets: Facets
+
+
+@dataclass(frozen=True)
+class SimilarTile:
+    """A picture that a network takes for like the one shown.
+
+    Attributes:
+        cosine: Of the angle between their features, up to 1.
+    """
+
+    tile: Tile
+    cosine: float
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,7 @@ class ItemRead:
         next: The item after it there.
         tags: Those that people gave it.
         stars: As people rated it, 1 to 5; None without a rating.
+        similar: The most alike first, without those of its group; empty where it has no features.
     """
 
     item: Item
@@ -53,6 +71,7 @@ class ItemRead:
     next: int | None
     tags: Sequence[str]
     stars: int | None
+    similar: tuple[SimilarTile, ...]
 
 
 @dataclass(frozen=True)
@@ -85,8 +104,12 @@ def read_gallery(catalog: Catalog, view: View) -> GalleryRead:
         return GalleryRead(page, facets(uow.session, view.wanted))
 
 
-def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | None = None) -> ItemRead:
+def read_item(
+    catalog: Catalog, item_id: int, view: View, *, dream_id: int | None = None, search: SimilarSearch | None = None
+) -> ItemRead:
     """An item, its dream `dream_id` or else the newest one, and its neighbours in a view.
+
+    search: Finds similar pictures; None to look for none.
 
     Raises:
         NotFound: There is no such item, or it has no such dream.
@@ -97,17 +120,20 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
         if item is None:
             raise NotFound(f"there is no picture i{item_id}")
         _check_usable(item)
-        dreams = tuple(reversed(uow.derivations.of_item(item_id)))
+        every = tuple(reversed(uow.derivations.of_item(item_id)))
+        dreams = tuple(each for each in every if not uow.derivations.withdrawn_inputs(each.id))
         # A gallery of one preset shows that preset's dreams, and so does the page behind each of its pictures.
         preset = view.wanted.preset
         preferred = next((each for each in dreams if preset is not None and each.preset == preset), None)
         shown = preferred or (dreams[0] if dreams else None)
         if dream_id is not None:
-            shown = next((each for each in dreams if each.id == dream_id), None)
+            shown = next((each for each in every if each.id == dream_id), None)
             if shown is None:
                 raise NotFound(f"the picture i{item_id} has no dream d{dream_id}")
+            _check_inputs(uow, shown)
         sightings = uow.sightings.of_item(item_id)
         previous, following = queries.neighbours(uow.session, view.wanted, item_id, sort=view.sort)
+        group = queries.near_group(uow.session, item_id)
         return ItemRead(
             item=item,
             blob=uow.blobs.get(item.blob_sha256),
@@ -116,12 +142,21 @@ def read_item(catalog: Catalog, item_id: int, view: View, *, dream_id: int | Non
             more_sightings=max(0, len(sightings) - MOST_SIGHTINGS),
             dreams=dreams,
             shown=shown,
-            group=queries.near_group(uow.session, item_id),
+            group=group,
             previous=previous,
             next=following,
             tags=uow.tags.of_item(item_id),
             stars=uow.ratings.of_item(item_id),
+            similar=() if search is None else _similar(uow, search, item_id, but=[tile.item_id for tile in group]),
         )
+
+
+def _similar(uow: UnitOfWork, search: SimilarSearch, item_id: int, *, but: Sequence[int]) -> tuple[SimilarTile, ...]:
+    if uow.features.last_id() > MOST_COMPARED:
+        return ()
+    found = search.like_item(uow, item_id, MOST_SIMILAR, but=but) or []
+    cosines = {one.item_id: one.cosine for one in found if one.cosine >= search.algorithm.similar_cosine}
+    return tuple(SimilarTile(tile, cosines[tile.item_id]) for tile in queries.tiles(uow.session, list(cosines)))
 
 
 def read_dream(catalog: Catalog, dream_id: int) -> Derivation:
@@ -129,16 +164,22 @@ def read_dream(catalog: Catalog, dream_id: int) -> Derivation:
 
     Raises:
         NotFound: There is no such dream.
-        Withdrawn: The site of its picture asks not to use that.
+        Withdrawn: The site of its picture, or that of a guide or mask, asks not to use it.
     """
     with catalog.read() as uow:
         dream = uow.derivations.get(dream_id)
-        item = uow.items.get(dream.item_id) if dream is not None else None
-    if dream is None:
-        raise NotFound(f"there is no dream d{dream_id}")
-    if item is not None:
-        _check_usable(item)
+        if dream is None:
+            raise NotFound(f"there is no dream d{dream_id}")
+        item = uow.items.get(dream.item_id)
+        if item is not None:
+            _check_usable(item)
+        _check_inputs(uow, dream)
     return dream
+
+
+def _check_inputs(uow: UnitOfWork, dream: Derivation) -> None:
+    for item_id in uow.derivations.withdrawn_inputs(dream.id):
+        raise Withdrawn(f"the picture i{item_id}, a guide or mask of the dream d{dream.id}, was withdrawn")
 
 
 def _check_usable(item: Item) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from pipeline.catalog import gallery as gallery_module
+from pipeline.catalog.derivation_inputs import has_withdrawn_input
 from pipeline.catalog.gallery import Gallery
 from pipeline.catalog.gallery_values import (
     Count,
@@ -26,7 +27,6 @@ from pipeline.catalog.gallery_values import (
     Tile,
     TileDream,
 )
-from pipeline.catalog.search import listed
 from pipeline.catalog.tables import BlobRow, DerivationRow, ItemRow, RejectionRow, RunItemRow, RunRow
 from pipeline.catalog.values import Rejection, value_of
 from pipeline.errors import NotFound
@@ -97,10 +97,15 @@ def tile(session: Session, item_id: int) -> Tile:
     Raises:
         NotFound: There is no such item.
     """
-    row = session.execute(_tiles(None).where(ItemRow.id == item_id)).first()
+    row = session.execute(_tiles().where(ItemRow.id == item_id)).first()
     if row is None:
         raise NotFound(f"there is no item i{item_id}")
     return _tile(row)
+
+
+def tiles(session: Session, item_ids: Sequence[int]) -> tuple[Tile, ...]:
+    """Some items as a grid shows them, in this order; ids without an item are left out."""
+    return _tiles_of(session, item_ids, preset=None)
 
 
 def near_group(session: Session, item_id: int) -> tuple[Tile, ...]:
@@ -113,7 +118,7 @@ def near_group(session: Session, item_id: int) -> tuple[Tile, ...]:
     group = or_(ItemRow.id == centre, ItemRow.near_duplicate_of_id == centre)
     # The representative has no distance; it comes first whatever the database makes of NULL.
     order = (ItemRow.id != centre, ItemRow.near_duplicate_distance, ItemRow.id)
-    rows = session.execute(_tiles(None).where(group, _USABLE).order_by(*order).limit(GROUP_CAP + 1))
+    rows = session.execute(_tiles().where(group, _USABLE).order_by(*order).limit(GROUP_CAP + 1))
     return tuple(_tile(row) for row in rows)
 
 
@@ -128,9 +133,11 @@ def original_blob(session: Session, sha256: str) -> KnownBlob | None:
 def dream_blob(session: Session, sha256: str) -> KnownBlob | None:
     """The stored dream with this digest, or None when no derivation has it."""
     shown = DerivationRow.blob_sha256 == BlobRow.sha256, DerivationRow.item_id == ItemRow.id
-    statement = select(BlobRow, DerivationRow.id, ItemRow.withdrawn_reason).where(*shown)
+    of_input = case((has_withdrawn_input(DerivationRow.__table__.c.id), "by the site of a guide or mask of it"))
+    reason = func.coalesce(ItemRow.withdrawn_reason, of_input)
+    statement = select(BlobRow, DerivationRow.id, reason).where(*shown)
     # Of several items with the same dream, one that may be shown; of those the first.
-    order = (ItemRow.withdrawn_at.is_not(None), DerivationRow.id)
+    order = (reason.is_not(None), DerivationRow.id)
     return _known(session.execute(statement.where(BlobRow.sha256 == sha256).order_by(*order).limit(1)).first(), "d")
 
 
@@ -177,8 +184,10 @@ def rejections(
 _USABLE = ItemRow.withdrawn_at.is_(None)
 
 
-def _tiles(preset: str | None) -> Select[Any]:
+def _tiles(preset: BindParameter[str] | None = None) -> Select[Any]:
+    # None with a guide or mask that was withdrawn; few dreams have any.
     newest = select(func.max(DerivationRow.id)).where(DerivationRow.item_id == ItemRow.id)
+    newest = newest.where(~has_withdrawn_input(DerivationRow.__table__.c.id))
     if preset is not None:
         newest = newest.where(DerivationRow.preset == preset)
     shown = newest.correlate(ItemRow).scalar_subquery()
@@ -208,6 +217,12 @@ _DREAM_COLUMNS = (
 )
 
 
+# Built once: they are asked for every page, and building one takes longer than running it.
+_ASKED_FOR: ColumnElement[bool] = ItemRow.id.in_(bindparam("ids", expanding=True))
+_TILES_OF = _tiles().where(_ASKED_FOR)
+_TILES_OF_PRESET = _tiles(bindparam("preset")).where(_ASKED_FOR)
+
+
 def _tile(row: Sequence[Any]) -> Tile:
     item, dream = row[: len(_ITEM_COLUMNS)], row[len(_ITEM_COLUMNS) :]
     return Tile(*(*item, None if dream[0] is None else TileDream(*dream)))
@@ -215,7 +230,11 @@ def _tile(row: Sequence[Any]) -> Tile:
 
 def _tiles_of(session: Session, item_ids: Sequence[int], *, preset: str | None) -> tuple[Tile, ...]:
     """The tiles of these items, in their order."""
-    rows = session.execute(_tiles(preset).where(ItemRow.id.in_(listed(item_ids))))
+    values = {"ids": list(item_ids)}
+    if preset is None:
+        rows = session.execute(_TILES_OF, values)
+    else:
+        rows = session.execute(_TILES_OF_PRESET, {**values, "preset": preset})
     found = {row[0]: _tile(row) for row in rows}
     return tuple(found[item_id] for item_id in item_ids if item_id in found)
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from pipeline.catalog.modes import MODE, WRITE
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 
-HEAD = "0004"
+HEAD = "0007"
 """The newest revision in `migrations/versions`; a catalog that has it needs no look at the migrations."""
 
 _LOCK_TIMEOUT_SECONDS = 60.0
@@ -33,6 +33,7 @@ def bring_up_to_date(engine: Engine, *, path: Path | None, place: str) -> None:
     if path is None:
         if _revision(engine, place) != HEAD:
             with engine.connect() as connection, connection.begin():
+                connection.execute(text(f"SET LOCAL lock_timeout = '{round(_LOCK_TIMEOUT_SECONDS * 1000)}ms'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
                 _upgrade(connection)
         return
@@ -102,7 +103,9 @@ def drift(connection: Connection) -> list[Any]:
 
     from pipeline.catalog.search_tables import METADATA
 
-    options = {"compare_type": True, "include_name": is_described}
+    options: dict[str, Any] = {"compare_type": True, "include_name": is_described}
+    if connection.dialect.name == "postgresql":
+        options["include_object"] = _is_compared_on_postgresql
     return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
 
 
@@ -111,6 +114,11 @@ def is_described(name: str | None, type_: str, _parents: Any) -> bool:
     if type_ == "table":
         return not (name or "").startswith("search_fts")
     return type_ != "index" or not (name or "").startswith("ft_")
+
+
+def _is_compared_on_postgresql(_object: Any, name: str | None, type_: str, _reflected: bool, _other: Any) -> bool:
+    """Whether a thing of `tables.py` is to be there: addresses are unique by their digests, see migration 0006."""
+    return type_ != "unique_constraint" or name not in ("uq_sighting_image_url", "uq_rejection_run_id")
 
 
 def _upgrade(connection: Connection) -> None:

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -23,6 +25,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+# For numbers that others tell, which may be of any size; SQLite has one kind of integer.
+TOLD = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -158,6 +163,18 @@ class SignatureRow(Base):
     searched: Mapped[bool]  # whether its duplicates have been looked for
 
 
+class FeatureRow(Base):
+    """What a network makes of an item under one versioned algorithm; ids only grow, as those of fingerprints."""
+
+    __tablename__ = "feature"
+    __table_args__ = (UniqueConstraint("item_id", "algorithm"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    algorithm: Mapped[str] = mapped_column(String(32))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)  # float16, little-endian; of length 1 but for rounding
+
+
 class DuplicatePairRow(Base):
     """That two items may be the same picture, on which evidence, and what a person decided."""
 
@@ -171,7 +188,7 @@ class DuplicatePairRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     first_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     second_id: Mapped[int] = mapped_column(ForeignKey("item.id"), index=True)
-    tier: Mapped[str | None] = mapped_column(String(16))  # near, review; None: a person named the pair
+    tier: Mapped[str | None] = mapped_column(String(16))  # near, review, similar; None: a person named the pair
     relation: Mapped[str | None]  # edited, mirrored, turned ..., the first is a part of the second, ...
     distance: Mapped[int | None]  # differing bits of 256
     algorithm: Mapped[str | None] = mapped_column(String(32))
@@ -264,8 +281,8 @@ class FetchRow(Base):
     source_id: Mapped[str | None]
     source_hash: Mapped[str | None] = mapped_column(String(140), index=True)
     # As far as they were seen, so that a filter needs no second request.
-    width: Mapped[int | None]
-    height: Mapped[int | None]
+    width: Mapped[int | None] = mapped_column(TOLD)
+    height: Mapped[int | None] = mapped_column(TOLD)
     media_type: Mapped[str | None] = mapped_column(String(64))
     consent: Mapped[dict[str, Any] | None]  # Consent, when last looked at
     record: Mapped[dict[str, Any] | None]  # CrawlRecord, while there is no item: all that another try needs
@@ -285,8 +302,8 @@ class HostRow(Base):
     cooldowns: Mapped[int] = mapped_column(default=0)  # in a row, for guesses that grow
     delay_seconds: Mapped[float]  # Crawl-delay, as last read; 0 for none
     quota_day: Mapped[str | None] = mapped_column(String(10))  # UTC day that `quota_used` counts, ISO 8601
-    quota_used: Mapped[int] = mapped_column(default=0)
-    quota_limit: Mapped[int | None]
+    quota_used: Mapped[int] = mapped_column(TOLD, default=0)
+    quota_limit: Mapped[int | None] = mapped_column(TOLD)
     requests: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from pipeline.catalog.repositories.derivations import Derivations
 from pipeline.catalog.repositories.duplicates import Duplicates
+from pipeline.catalog.repositories.features import Features
 from pipeline.catalog.repositories.fetches import Fetches
 from pipeline.catalog.repositories.hosts import Hosts
 from pipeline.catalog.repositories.items import Items
@@ -32,6 +33,7 @@ class UnitOfWork:
         self.sightings = Sightings(session)
         self.derivations = Derivations(session)
         self.duplicates = Duplicates(session)
+        self.features = Features(session)
         self.blobs = Blobs(session)
         self.rejections = Rejections(session)
         self.ledger = Fetches(session)

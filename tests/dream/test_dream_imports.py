@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
         "dream.recipes",
         "dream.presets",
         "dream.octaves",
+        "dream.feature_algorithms",
         "dream.networks",
         "dream.networks.cards",
         "dream.networks.inventory",
