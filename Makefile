@@ -3,22 +3,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VALIDATORS := .venv-validators
 DEMO_ARGS ?=
 # Processes that run the tests; 0 runs them in one that a debugger can hold.
 WORKERS ?= 2
 
-.PHONY: help install demo test soak check bench bench-dream bench-quality bench-crawl bench-duplicates bench-catalog figures docs constraints clean
+.PHONY: help install demo test validators test-postgres soak soak-crawl soak-catalog check bench bench-dream bench-quality bench-crawl bench-duplicates bench-catalog bench-similar figures docs constraints clean
 
 help:
 	@echo "make demo    set everything up and run the whole job on a bundled site of photographs"
 	@echo "make test    run the tests (make test ARGS='-k ingest' for some)"
-	@echo "make soak    crawls of a hostile site, killed 200 times at random moments"
+	@echo "make validators  what checks exports in a test, in an environment of its own; make test uses it when it is there"
+	@echo "make test-postgres  those that use a catalog, all catalogs on a PostgreSQL server that they start"
+	@echo "make soak    kills at random moments, hundreds of times: soak-crawl (crawls of a hostile site),"
+	@echo "             soak-catalog (two processes that ingest, dream, merge, migrate and clear away at once)"
 	@echo "make check   ruff, mypy and the import contracts"
 	@echo "make bench   the benchmarks, each with a ratio against a named alternative:"
 	@echo "             bench-dream (time and memory of the engine), bench-quality (what the looks make),"
 	@echo "             bench-crawl (CPU time, bytes and requests of a crawl),"
 	@echo "             bench-duplicates (which copies are found, what is taken for one, a million pictures),"
-	@echo "             bench-catalog (views of a million pictures, the database's share of an ingest)"
+	@echo "             bench-catalog (views of a million pictures, the database's share of an ingest),"
+	@echo "             bench-similar (whether like is found for like, time per picture and per query)"
 	@echo "make figures the pictures of the README"
 	@echo "make docs    docs/cli.md, from the commands' own help"
 
@@ -44,9 +49,30 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
+validators: $(VALIDATORS)/.installed
+
+$(VALIDATORS)/.installed: tests/validators.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VALIDATORS) && \
+	  uv pip install --quiet --python $(VALIDATORS)/bin/python -r tests/validators.txt; \
+	else \
+	  $(PYTHON) -m venv $(VALIDATORS) && \
+	  $(VALIDATORS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/validators.txt; \
+	fi
+	@touch $@
+
+# Where the server's programs (15 or later) are missing, it says so; DREAMCRAWL_TEST_POSTGRES names a running server.
+test-postgres: $(STAMP)
+	@DREAMCRAWL_TEST_CATALOGS=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
 # Some of the slow tests, many times over: minutes become an hour.
-soak: $(STAMP)
+soak: soak-crawl soak-catalog
+
+soak-crawl: $(STAMP)
 	@DREAMCRAWL_KILLS=200 $(BIN)/python -m pytest tests/crawler/test_trap_site_killed.py $(ARGS)
+
+soak-catalog: $(STAMP)
+	@DREAMCRAWL_KILLS=300 $(BIN)/python -m pytest tests/pipeline/test_catalog_killed.py $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check .
@@ -54,7 +80,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: bench-dream bench-quality bench-crawl bench-duplicates bench-catalog
+bench: bench-dream bench-quality bench-crawl bench-duplicates bench-catalog bench-similar
 
 bench-dream: $(STAMP)
 	@$(BIN)/python benchmarks/dream_engine.py --growth --large $(ARGS)
@@ -71,6 +97,9 @@ bench-duplicates: $(STAMP)
 bench-catalog: $(STAMP)
 	@$(BIN)/python benchmarks/catalog.py $(ARGS)
 
+bench-similar: $(STAMP)
+	@$(BIN)/python benchmarks/similar.py $(ARGS)
+
 figures: $(STAMP)
 	@$(BIN)/python tools/figures.py
 	@$(BIN)/python tools/gallery_figure.py
@@ -83,4 +112,4 @@ constraints:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --quiet -o constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VALIDATORS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.funnel import Funnel
-from flows.reasons import FAILED, FILTERED, POSTPONED, REFUSED, REJECTED, explained
+from pipeline.reasons import (
+    FAILED,
+    FILTERED,
+    NOT_DREAMED,
+    POSTPONED,
+    REFUSED,
+    REJECTED,
+    Explained,
+    advice_for,
+    explained,
+    explained_objection,
+)
 
 if TYPE_CHECKING:
     from pipeline.catalog.values import Rejection, Run
@@ -29,7 +40,7 @@ class Cause:
     """One reason of one run.
 
     Attributes:
-        outcome: refused, filtered, postponed, failed or rejected.
+        outcome: refused, filtered, postponed, failed, rejected or not dreamed on.
         meaning: In plain words; `advice`: what to do about it.
     """
 
@@ -77,14 +88,20 @@ def explain(run: Run, *, examples_of: Callable[[str, str], Sequence[Rejection]],
         _cause(reason, count, REJECTED, _of_rows(examples_of("ingest", reason)))
         for reason, count in funnel.ingest_reasons().items()
     ]
+    causes += [
+        _cause(reason, count, NOT_DREAMED, (), told=explained_objection(reason))
+        for reason, count in funnel.dream_reasons.items()
+    ]
     causes.sort(key=lambda cause: (-cause.count, cause.reason))
     come_back = _come_back(funnel.crawl.get("hosts", {}), now=now)
     return Explanation(tuple(causes), tuple(_hints(run, funnel)), come_back, tuple(_commands(funnel)))
 
 
-def _cause(reason: str, count: int, outcome: str, examples: tuple[Example, ...]) -> Cause:
-    told = explained(reason)
-    return Cause(reason, outcome, count, told.meaning, told.advice, examples)
+def _cause(
+    reason: str, count: int, outcome: str, examples: tuple[Example, ...], *, told: Explained | None = None
+) -> Cause:
+    told = told or explained(reason)
+    return Cause(reason, outcome, count, told.meaning, advice_for(told, outcome), examples)
 
 
 def _of_rows(rows: Sequence[Rejection]) -> tuple[Example, ...]:

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.figure_pictures import FigurePicture, read_figure_picture
 from flows.look import Look
 from flows.progress import current_reporter
 from flows.renderer import DreamRenderer, figure_renderers
-from flows.wiring import Environment, image_limits
-from pipeline.errors import ImageRejected, NotFound
+from flows.wiring import Environment, software_version
+from pipeline.errors import ImageRejected, NotFound, NotPermitted
 from pipeline.stylize import RenderProgress, RenderRequest, RgbImage
 
 _COLUMNS = 4
-
-# A cat: fur, eyes and a quiet background, in the public domain.
-_BUNDLED = "chelsea-07c5a8.jpg"
 
 
 @dataclass(frozen=True)
@@ -39,48 +37,53 @@ def draw_looks(
 
     file: None for a bundled photograph.
 
+    The file that is written credits the picture in its XMP.
+
     Raises:
         DreamError: A look does not fit its network, or weights cannot be had; before anything is drawn.
-        PipelineError: The picture cannot be read, or the sheet not be written.
+        PipelineError: The picture cannot be read or may not be dreamed on, or the sheet not be written.
     """
     from pipeline.contact_sheet import check_sheet_path, labelled_sheet, write_sheet
 
     check_sheet_path(write_to)
-    picture = _picture(environment, file if file is not None else _bundled_photograph(), max_side)
-    columns, problems = _columns(environment, looks, [picture], names=[None])
-    cells = [("original", picture)]
-    cells += [(look.name, _cell(column[0], picture)) for look, column in zip(looks, columns, strict=True)]
-    write_sheet(labelled_sheet(cells, columns=min(_COLUMNS, len(cells)), cell_side=max_side), write_to)
+    picture = read_figure_picture(environment, file, max_side=max_side)
+    columns, problems = _columns(environment, looks, [picture.pixels], names=[None])
+    cells = [("original", picture.pixels)]
+    cells += [(look.name, _cell(column[0], picture.pixels)) for look, column in zip(looks, columns, strict=True)]
+    sheet = labelled_sheet(cells, columns=min(_COLUMNS, len(cells)), cell_side=max_side)
+    write_sheet(sheet, write_to, xmp=_credits([picture]))
     return Drawn(_count(columns), tuple(problems))
 
 
 def draw_comparison(
     environment: Environment, looks: Sequence[Look], *, files: Sequence[Path], max_side: int, write_to: Path
 ) -> Drawn:
-    """A row for each picture: itself, then each look of it. A picture that cannot be read is left out.
+    """A row for each picture: itself, then each look of it.
+
+    A picture that cannot be read, or may not be dreamed on, is left out. The file that is written credits the others in
+    its XMP.
 
     Raises:
         DreamError: A look does not fit its network, or weights cannot be had; before anything is drawn.
-        PipelineError: No picture can be read, or the figure not be written.
+        PipelineError: No picture can be read and dreamed on, or the figure not be written.
     """
     from pipeline.contact_sheet import check_sheet_path, contact_sheet, write_sheet
 
     check_sheet_path(write_to)
-    pictures: list[RgbImage] = []
-    names: list[str | None] = []
-    unread: list[NotFound | ImageRejected] = []
+    shown: list[FigurePicture] = []
+    unread: list[NotFound | ImageRejected | NotPermitted] = []
     for file in files:
         try:
-            pictures.append(_picture(environment, file, max_side))
-            names.append(file.name)
-        except (NotFound, ImageRejected) as error:
+            shown.append(read_figure_picture(environment, file, max_side=max_side))
+        except (NotFound, ImageRejected, NotPermitted) as error:
             unread.append(error)
-    if not pictures:
+    if not shown:
         raise unread[0]
-    columns, problems = _columns(environment, looks, pictures, names=names)
+    pictures = [each.pixels for each in shown]
+    columns, problems = _columns(environment, looks, pictures, names=[each.name for each in shown])
     rows = [[picture, *(_cell(column[index], picture) for column in columns)] for index, picture in enumerate(pictures)]
     header = ["original", *(look.name for look in looks)]
-    write_sheet(contact_sheet(rows, names=header, cell_side=max_side), write_to)
+    write_sheet(contact_sheet(rows, names=header, cell_side=max_side), write_to, xmp=_credits(shown))
     return Drawn(_count(columns), (*map(str, unread), *problems))
 
 
@@ -137,13 +140,7 @@ def _count(columns: Sequence[_Column]) -> int:
     return sum(dream is not None for column in columns for dream in column)
 
 
-def _picture(environment: Environment, path: Path, max_side: int) -> RgbImage:
-    from pipeline.images import fit, read_picture
+def _credits(shown: Sequence[FigurePicture]) -> bytes:
+    from pipeline.provenance.xmp import write_credit_xmp
 
-    return fit(read_picture(path.expanduser(), limits=image_limits(environment)), max_side)
-
-
-def _bundled_photograph() -> Path:
-    from crawler.sample_site.photos import photo_path
-
-    return photo_path(_BUNDLED)
+    return write_credit_xmp([each.credit for each in shown], software=f"dreamcrawl {software_version()}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from flows.reasons import FAILED, FILTERED, POSTPONED, REFUSED, outcome_of
+from pipeline.reasons import FAILED, FILTERED, POSTPONED, REFUSED, explained_objection, outcome_of
 from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 _EXAMPLES = 3
@@ -34,11 +34,12 @@ class Funnel:
         dreamed: Dreams made by this run.
         already_dreamed: Dreams that an earlier run had made.
         dream_failures: Pictures that could not be dreamed.
-        skipped: Pictures whose licence forbids adaptations.
+        skipped: Pictures that may not be dreamed on.
         verified: Dreams whose every digest holds.
         verify_failures: Dreams with a digest that does not.
         reasons: Reason -> how many, over refused, filtered, postponed, failed and rejected.
         crawl_reasons: Those of the crawl alone; the others are ingest's.
+        dream_reasons: Reason -> how many, over skipped.
         crawl: What else the crawl's report told: pages, requests, bytes, seconds, how it ended, and each host's counts.
         complete: Whether every stage came to its end.
     """
@@ -63,6 +64,7 @@ class Funnel:
     verify_failures: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     crawl_reasons: Mapping[str, int] = field(default_factory=dict)
+    dream_reasons: Mapping[str, int] = field(default_factory=dict)
     crawl: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: bool = True
@@ -120,7 +122,8 @@ class Funnel:
             already_dreamed=self.already_dreamed + report.already,
             dream_failures=self.dream_failures + len(report.failed),
             skipped=self.skipped + len(report.skipped),
-            warnings=(*self.warnings, *(f"i{item}: {line}" for item, line in (*report.failed, *report.skipped))),
+            dream_reasons=_sum(self.dream_reasons, report.skip_reasons),
+            warnings=(*self.warnings, *(f"i{item}: {line}" for item, line in report.failed)),
             complete=self.complete and not report.failed,
         )
 
@@ -150,6 +153,7 @@ class Funnel:
         values = asdict(self)
         values["reasons"] = dict(self.reasons)
         values["crawl_reasons"] = dict(self.crawl_reasons)
+        values["dream_reasons"] = dict(self.dream_reasons)
         values["crawl"] = {**self.crawl}
         values["warnings"] = list(self.warnings)
         return values
@@ -171,6 +175,7 @@ class Funnel:
                 self.dreamed,
                 f"{self.already_dreamed} more were there already" if self.already_dreamed else "",
             ),
+            *([("  not dreamed on", self.skipped, _list(self.dream_reasons))] if self.skipped else []),
             ("verified", self.verified, "every digest holds" if self.verified and not self.verify_failures else ""),
         ]
 
@@ -205,9 +210,14 @@ class Funnel:
         return dict(Counter(self.reasons) - Counter(self.crawl_reasons))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """The warnings, then why pictures were not dreamed on and what to do about it, a line for each reason."""
+        return (*self.warnings, *(_not_dreamed(*each) for each in sorted(self.dream_reasons.items())))
+
+    @property
     def left_out(self) -> int:
         """How many candidates were not taken, for a reason that the user may want to know."""
-        return self.refused + self.filtered + self.postponed + self.failed + self.rejected
+        return self.refused + self.filtered + self.postponed + self.failed + self.rejected + self.skipped
 
     def reasons_of(self, outcome: str) -> dict[str, int]:
         """Reason -> how many, over one outcome of the crawl: refused, filtered, postponed or failed."""
@@ -221,8 +231,15 @@ class Funnel:
         """The funnel as a Markdown table, for the run report."""
         lines = ["| stage | pictures | |", "| --- | ---: | --- |"]
         lines += [f"| {name.strip()} | {count} | {note} |" for name, count, note in self.rows()]
-        lines += ["", *(f"- {warning}" for warning in self.warnings)]
+        lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines)
+
+
+def _not_dreamed(reason: str, count: int) -> str:
+    told = explained_objection(reason)
+    were = "1 picture was" if count == 1 else f"{count} pictures were"
+    advice = f"; {told.advice}" if told.advice not in {"", "nothing"} else ""
+    return f"{were} not dreamed on: {told.meaning or reason}{advice}"
 
 
 def _list(reasons: Mapping[str, int]) -> str:

@@ -49,14 +49,19 @@ def keyword_flow(
         kind: What the catalog calls this run: run, demo or schedule.
         collection: Name of the schedule that started it.
         overrides: Settings by dotted name over those of the machine it runs on.
-        options: What else the crawl is asked for, as `flows.asked.Asked.options` gives it: exclusions, filters, ...
+        options: What else the crawl is asked for, as `flows.asked.Asked.options` gives it: exclusions, filters, ...;
+            and `responsibility`, the words of `--responsibility`.
 
     Returns:
         The run's id, its funnel and the ids of its dreams, as JSON values.
     """
-    environment = environment_of(workspace, overrides or {})
-    asked = Asked(tuple(keywords), source, limit).with_options({"only_new": only_new, **(options or {})})
+    given = dict(options or {})
+    words = given.pop("responsibility", None)
+    environment = environment_of(workspace, {**(overrides or {}), **({"dream.responsibility": words} if words else {})})
+    asked = Asked(tuple(keywords), source, limit).with_options({"only_new": only_new, **given})
     parameters = {"limit": limit, "preset": preset, "network": network, "dream_limit": dream_limit, **asked.options()}
+    if environment.values.dream.responsibility:
+        parameters["responsibility"] = environment.values.dream.responsibility
     run_name = f"{kind} of {', '.join(keywords) or 'everything'} from {', '.join(asked.sources)}"
     with recorded_run(
         environment,

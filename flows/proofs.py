@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.progress import current_reporter
 from flows.renderer import DreamRenderer, renderer_for
-from flows.wiring import Environment, open_catalog, open_store, trust_of
+from flows.wiring import Environment, open_catalog, open_signer, open_store, trust_of
 from pipeline.errors import NotFound
 from pipeline.provenance.credential_checks import Trust
 from pipeline.provenance.export_run import RunExport, export_run
@@ -36,10 +36,12 @@ class Verification:
     Attributes:
         report: The checks of what is known.
         unknown: The rest.
+        notes: What else is to be told, in lines.
     """
 
     report: VerifyReport
     unknown: tuple[Unknown, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def verify_subjects(environment: Environment, subjects: Sequence[str], *, anchors: Path | None = None) -> Verification:
@@ -49,11 +51,12 @@ def verify_subjects(environment: Environment, subjects: Sequence[str], *, anchor
 
     Raises:
         NotFound: There is no catalog to look in for everything.
-        KeysUnusable: The certificates cannot be read.
+        UsageError: The certificates cannot be read, or there is no library to check signatures with.
     """
     trust = trust_of(environment, anchors)
+    notes = (trust.problem,) if trust.problem else ()
     if not subjects:
-        return Verification(_verify_everything(environment, trust))
+        return Verification(_verify_everything(environment, trust), notes=notes)
     checks: list[Check] = []
     unknown: list[Unknown] = []
     for subject in subjects:
@@ -61,15 +64,16 @@ def verify_subjects(environment: Environment, subjects: Sequence[str], *, anchor
             checks += _verify_subject(environment, subject, trust).checks
         except NotFound as error:
             unknown.append(Unknown(subject, str(error)))
-    return Verification(VerifyReport(tuple(checks)), tuple(unknown))
+    return Verification(VerifyReport(tuple(checks)), tuple(unknown), notes)
 
 
 def replay_dream(environment: Environment, derivation_id: int, *, write_to: Path | None) -> ReplayReport:
     """Make a dream again from its record and compare.
 
     Raises:
-        NotFound: There is no such dream.
+        NotFound: There is no such dream, or its original was removed after a withdrawal.
         StoreCorrupt: Its source is not what it was.
+        KeysUnusable: Its file is to be put back, and what signs it cannot be used.
     """
     with open_catalog(environment) as catalog:
         return replay_derivation(
@@ -77,6 +81,8 @@ def replay_dream(environment: Environment, derivation_id: int, *, write_to: Path
             catalog=catalog,
             store=open_store(environment),
             make_renderer=_Renderers(environment, ()),
+            dreams_folder=environment.workspace.dreams,
+            make_signer=lambda: open_signer(environment),
             write_to=write_to,
             on_progress=_tell,
         )

@@ -152,23 +152,23 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
             try:
                 recover(path)
                 about = read_inbox(path).about
+                if _belongs_to_another(about.get("run_id"), run_id=run_id, catalog=catalog):
+                    continue
+                report = ingest_inbox(
+                    path,
+                    catalog=catalog,
+                    store=store,
+                    run_id=run_id,
+                    limits=image_limits(environment),
+                    near_distance=environment.values.ingest.near_distance,
+                    examiner=examiner,
+                    on_progress=lambda done, of: reporter.step("ingest", done, of),
+                )
             except InboxUnusable:
                 # Another run took it, or began to write to it, since it was listed.
                 if path.exists():
                     raise
                 continue
-            if _belongs_to_another(about.get("run_id"), run_id=run_id, catalog=catalog):
-                continue
-            report = ingest_inbox(
-                path,
-                catalog=catalog,
-                store=store,
-                run_id=run_id,
-                limits=image_limits(environment),
-                near_distance=environment.values.ingest.near_distance,
-                examiner=examiner,
-                on_progress=lambda done, of: reporter.step("ingest", done, of),
-            )
             total = add_ingest_reports(total, report)
     return total
 
@@ -306,6 +306,7 @@ def dream_stage(
             run_id=run_id,
             output_format=environment.values.dream.format,
             signer=signer,
+            responsibility=environment.values.dream.responsibility,
             on_progress=on_progress,
         )
 
@@ -317,7 +318,12 @@ def plan_stage(environment: Environment, *, item_ids: Sequence[int], look: Look)
 
     renderer = look_renderer(environment, look)
     with open_catalog(environment) as catalog:
-        sizes = sizes_to_render(item_ids, identity=renderer.identity, catalog=catalog)
+        sizes = sizes_to_render(
+            item_ids,
+            identity=renderer.identity,
+            catalog=catalog,
+            responsibility=environment.values.dream.responsibility,
+        )
     return renderer.plan(sizes, already=len(item_ids) - len(sizes))
 
 
@@ -345,15 +351,23 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
 def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
     """These items, near duplicates and withdrawn ones left out, the oldest first, at most `limit` of them.
 
-    A site may list its pictures in another order the next time; ids stay, so that a rerun with a limit chooses the
-    same ones.
+    Those that may not be dreamed on, for their licence, do not count towards the limit and stand among the others as
+    far as these were looked through, so that the dream stage tells of them. A site may list its pictures in another
+    order the next time; ids stay, so that a rerun with a limit chooses the same ones.
     """
+    from pipeline.provenance.permission import Permission, parts_of, permission_to_dream
+
+    words = environment.values.dream.responsibility
+    permitted = 0
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = []
         for item_id in sorted(item_ids):
+            if limit is not None and permitted >= limit:
+                break
             item = uow.items.get(item_id)
             if item is None:
                 raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
             if item.near_duplicate_of_id is None and item.withdrawn_at is None:
                 found.append(item_id)
-    return tuple(found if limit is None else found[:limit])
+                permitted += isinstance(permission_to_dream(parts_of(uow, (item,)), words), Permission)
+    return tuple(found)

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import CatalogBusy, UsageError
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,10 +87,16 @@ def open_catalog(environment: Environment) -> Iterator[Catalog]:
     from pipeline.catalog.processes import is_alive
 
     environment.workspace.prepare()
+    if not environment.values.catalog_url:
+        environment.workspace.check_catalog()
     catalog = open_engine(environment.catalog_address)
     try:
-        with catalog.write() as uow:
-            uow.runs.mark_dead(is_alive)
+        with catalog.read() as uow:
+            are_dead = bool(uow.runs.dead(is_alive))
+        if are_dead:
+            # Somebody else will, if the catalog is busy now: who only wants to read need not wait for that.
+            with contextlib.suppress(CatalogBusy), catalog.write() as uow:
+                uow.runs.mark_dead(is_alive)
         yield catalog
     finally:
         catalog.close()
@@ -107,7 +113,7 @@ def signing_keys(environment: Environment) -> SigningKeys | None:
     """The keys that the settings name, else those of `dreamcrawl keys init`; None when there are none.
 
     Raises:
-        KeysUnusable: They cannot be read, do not fit together or are out of date.
+        KeysUnusable: They cannot be read, do not fit together or are out of date; or some of them are missing.
         SettingsInvalid: A key without certificates, or the other way round.
     """
     from pipeline.errors import SettingsInvalid
@@ -116,7 +122,7 @@ def signing_keys(environment: Environment) -> SigningKeys | None:
     if bool(given.key) != bool(given.certificates):
         raise SettingsInvalid("signing.key and signing.certificates go together: set both, or neither")
     # Those who have no keys need not wait for the library that reads them.
-    if not given.key and not (folder / "signing-key.pem").is_file():
+    if not given.key and not _has_keys(folder, needs_anchor=not given.trust_anchors):
         return None
     from pipeline.provenance import keys
 
@@ -125,6 +131,31 @@ def signing_keys(environment: Environment) -> SigningKeys | None:
         return keys.read_keys(Path(given.key).expanduser(), Path(given.certificates).expanduser(), anchors)
     own = anchors or folder / keys.TRUST_ANCHOR
     return keys.read_keys(folder / keys.SIGNING_KEY, folder / keys.SIGNING_CHAIN, own)
+
+
+def _has_keys(folder: Path, *, needs_anchor: bool) -> bool:
+    """Whether `dreamcrawl keys init` has written to this folder.
+
+    Raises:
+        KeysUnusable: It has, and what it wrote is not all there any more. Without an error, dreams would be unsigned.
+    """
+    from pipeline.errors import KeysUnusable
+
+    needed = ("signing-key.pem", "signing-chain.pem", *(("trust-anchor.pem",) if needs_anchor else ()))
+    try:
+        names = {each.name for each in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise KeysUnusable(f"the keys in {folder} cannot be read: {error.strerror or error}") from error
+    left = sorted(names & {*needed, "trust-anchor.pem", "root-key.pem"})
+    missing = [name for name in needed if name not in names]
+    if left and missing:
+        raise KeysUnusable(
+            f"{folder} holds {left[0]} and no {missing[0]}: put it back from where you keep a copy; or move the folder "
+            "away, and `dreamcrawl keys init` makes other keys"
+        )
+    return not missing
 
 
 def open_signer(environment: Environment) -> C2paSigner | None:
@@ -148,20 +179,39 @@ def open_signer(environment: Environment) -> C2paSigner | None:
 def trust_of(environment: Environment, given: Path | None = None) -> Trust:
     """Whose signatures are believed: those under the certificates given, else under those of the settings or our own.
 
+    Where the latter cannot be read, nobody's are, and the value says so: files can be verified all the same.
+
     Raises:
-        KeysUnusable: The certificates cannot be read.
+        UsageError: The certificates given cannot be read, or there is no library to check any signature with.
     """
-    from pipeline.provenance.credential_checks import NOBODY, Trust
+    from pipeline.errors import KeysUnusable
+    from pipeline.provenance.c2pa import is_installed
+    from pipeline.provenance.credential_checks import HOW_TO_INSTALL, NOBODY, Trust
+
+    if given is not None and not is_installed():
+        raise UsageError(f"signatures cannot be checked without an extra: {HOW_TO_INSTALL}")
 
     settings, own = environment.values.signing, environment.workspace.keys / "trust-anchor.pem"
     chain = "" if settings.trust_anchors else settings.certificates
-    chosen = given or _path(settings.trust_anchors) or _path(chain) or (own if own.is_file() else None)
+    chosen = given or _path(settings.trust_anchors) or _path(chain) or (own if _is_there(own) else None)
     if chosen is None:
         return NOBODY
     from pipeline.provenance.keys import certificates_pem
 
-    is_chain = given is None and bool(chain)
-    return Trust(certificates_pem(chosen, last_only=is_chain), required=given is not None)
+    try:
+        anchors = certificates_pem(chosen, last_only=given is None and bool(chain))
+    except KeysUnusable as error:
+        if given is not None:
+            raise UsageError(str(error)) from error
+        return Trust(problem=f"{error}; until it is back, no signature is known to be your own")
+    return Trust(anchors, required=given is not None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # reading it will say why
+        return True
 
 
 def _path(text: str) -> Path | None:

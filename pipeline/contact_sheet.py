@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pipeline.errors import UsageError, WorkspaceUnusable
 from pipeline.whole_files import write_whole
@@ -76,8 +76,10 @@ def blank_cell(like: RgbImage, words: str) -> RgbImage:
     return np.asarray(cell)
 
 
-def write_sheet(sheet: RgbImage, path: Path) -> None:
+def write_sheet(sheet: RgbImage, path: Path, *, xmp: bytes | None = None) -> None:
     """Saves the sheet in the format that the file's name says; whole or not at all.
+
+    xmp: An XMP packet to embed, in UTF-8, of at most 64 KB.
 
     Raises:
         UsageError: Another format than PNG, JPEG or WebP, or a sheet larger than the format can hold.
@@ -91,7 +93,11 @@ def write_sheet(sheet: RgbImage, path: Path) -> None:
             f"{_LONGEST_SIDE[kind]} a side; write it as .png, or make it smaller with --max-side"
         )
     encoded = io.BytesIO()
-    Image.fromarray(sheet).save(encoded, quality=_QUALITY, format=kind)
+    extra: dict[str, Any] = {} if xmp is None else {"xmp": xmp}
+    if kind == "PNG" and xmp is not None:
+        extra = {"pnginfo": PngImagePlugin.PngInfo()}
+        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8"))
+    Image.fromarray(sheet).save(encoded, quality=_QUALITY, format=kind, **extra)
     _write_whole(path, encoded.getvalue())
 
 

@@ -21,6 +21,15 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Objection(StrEnum):
+    """Why a picture that was kept is not dreamed on."""
+
+    WITHDRAWN = "withdrawn"
+    NO_DERIVATIVES = "no_derivatives"
+    LICENSE_UNKNOWN = "license_unknown"
+    LICENSES_CLASH = "licenses_clash"
+
+
 class Reason(StrEnum):
     """Why a candidate picture was not fetched or not kept. The values are stored, so they never change meaning."""
 
@@ -103,6 +112,10 @@ class StoreCorrupt(PipelineError):
 
 class KeysUnusable(PipelineError):
     """Keys to sign with, or certificates to trust, cannot be read, do not fit together or are out of date."""
+
+
+class NotPermitted(PipelineError):
+    """A picture's licence does not let it be dreamed on."""
 
 
 class NotFound(PipelineError):

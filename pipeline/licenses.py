@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -37,19 +39,80 @@ class License:
 UNKNOWN_LICENSE = License(UNKNOWN, "Unknown licence", None, None, False, None, None)
 
 _CC_ELEMENTS = ("by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
-_CC_URL = re.compile(r"^/licenses/(?P<elements>[a-z-]+)/(?P<version>\d\.\d)(?:/|$)")
+_CC_VERSIONS = frozenset({"1.0", "2.0", "2.1", "2.5", "3.0", "4.0"})
+# Up to 3.0 there were licences for the law of one country ("ported"), each with a deed of its own.
+_CC_PORTED = _CC_VERSIONS - {"4.0"}
+_CC_PORTS = (
+    "am ar at au az be bg br ca ch cl cn co cr cz de dk ec ee eg es fi fr ge gr gt hk hr hu ie igo il in it jp kr lu "
+    "mk mt mx my nl no nz pe ph pl pr pt ro rs scotland se sg si th tw ug uk us ve vn za"
+)
+# Those that SPDX lists, version 3.27; the others go by the id of the licence they were made from.
+_SPDX_PORTS = {
+    ("by", "2.5"): "au",
+    ("by", "3.0"): "at au de igo nl us",
+    ("by-nc", "3.0"): "de",
+    ("by-nd", "3.0"): "de",
+    ("by-sa", "2.0"): "uk",
+    ("by-sa", "2.1"): "jp",
+    ("by-sa", "3.0"): "at de igo",
+    ("by-nc-nd", "3.0"): "de igo",
+    ("by-nc-sa", "2.0"): "de fr uk",
+    ("by-nc-sa", "3.0"): "de igo",
+}
+_CC_ID = re.compile(r"CC-(?P<elements>BY(?:-NC)?(?:-(?:ND|SA))?)-(?P<version>\d\.\d)(?:-(?P<port>[A-Z]{2}|IGO))?")
+_CC_URL = re.compile(
+    r"^/licenses/(?P<elements>[a-z-]+)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2}|igo|scotland)(?=/|$))?(?:/|$)"
+)
 _CC_PUBLIC_URL = re.compile(r"^/publicdomain/(?P<kind>zero|mark)/1\.0(?:/|$)")
 _CC_DEDICATION_URL = re.compile(r"^/licenses/publicdomain(?:/|$)")
-_CC_TEXT = re.compile(
-    r"\bcc[\s_-]*(?P<elements>by(?:[\s_-]*(?:nc|nd|sa)){0,2})[\s_-]*(?P<version>\d\.\d)?", re.IGNORECASE
+# What a text may name, each with all that would make another licence of it.
+_CC_ADDRESS = re.compile(
+    r"(?<![\w/.@=?&#%-])(?:https?://)?(?:www\.)?(creativecommons\.org/(?:licenses|publicdomain)/[^\s<>\"'()\[\],;]*)",
+    re.IGNORECASE,
 )
+_CC_TEXT = re.compile(
+    r"\bcc[\s_-]*(?P<elements>by(?:[\s_-]*(?:nc|nd|sa)){0,2})(?![a-z])"
+    r"(?:[\s_-]*(?P<version>\d+(?:\.\d+)+)(?!\w)(?![\s_,/(+-]*(?:nc|nd|sa)\b)"
+    r"(?:-(?P<joined>[a-z]{2}|igo|scotland)(?!\w)|\s+(?P<apart>[a-z]{2}|igo|scotland)(?!\w)(?P<last>[^\w\s]|\s*$)?)?)?",
+    re.IGNORECASE,
+)
+_CC0_TEXT = re.compile(
+    r"\bcc(?:[_-]?(?:0|zero)|\s(?:0|zero)(?=\s*(?:$|[,;:)\]!]|\.(?!\d)|1\.0|licen[cs]e|universal|public domain)))"
+    r"(?:[\s_-]*(?P<version>\d+(?:\.\d+)+))?(?!\w|\.\d)",
+    re.IGNORECASE,
+)
+_MARK_TEXT = re.compile(r"\b(?:cc[\s_-])?pdm[\s_-]?1\.0\b|\bpublic domain mark\b(?!\s*(?!1\.0)\d)", re.IGNORECASE)
+# Words that take back what a text names, or may; and what is not in a licence that has not the element.
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|cannot|except|excluding|unless|nicht|keine?r?|pas|niet|sauf)\b|n['\u2019]t\b|\bno longer\b"
+    r"|\ball rights (?:are )?reserved\b|\balle rechte vorbehalten\b|\balle rechten voorbehouden\b"
+    r"|\btous droits r[e\u00e9]serv[e\u00e9]s\b|\btodos los derechos reservados\b|\btodos os direitos reservados\b"
+    r"|\btutti i diritti riservati\b",
+    re.IGNORECASE,
+)
+_ELEMENT_WORDS = {
+    element: re.compile(words, re.IGNORECASE)
+    for element, words in (
+        ("nc", r"\bnon[\s-]?commercial"),
+        ("nd", r"\bno[\s-]?deriv"),
+        ("sa", r"\bshare[\s-]?alike"),
+    )
+}
 
 
-def _creative_commons(elements: str, version: str) -> License:
+def _creative_commons(elements: str, version: str, port: str = "") -> License | None:
+    """The licence of these elements; None when there is no such version.
+
+    port: The jurisdiction, such as `us`, when it is one of those for the law of one country; in lower case.
+    """
+    if elements not in _CC_ELEMENTS or version not in _CC_VERSIONS:
+        return None
+    port = port if version in _CC_PORTED else ""
+    is_listed = port in _SPDX_PORTS.get((elements, version), "").split()
     return License(
-        id=f"CC-{elements.upper()}-{version}",
-        name=f"CC {elements.upper()} {version}",
-        url=f"https://creativecommons.org/licenses/{elements}/{version}/",
+        id=f"CC-{elements.upper()}-{version}{f'-{port.upper()}' if is_listed else ''}",
+        name=f"CC {elements.upper()} {version}{f' {port.upper()}' if port else ''}",
+        url=f"https://creativecommons.org/licenses/{elements}/{version}/{f'{port}/' if port else ''}",
         permits_adaptation="nd" not in elements.split("-"),
         share_alike="sa" in elements.split("-"),
         permits_commercial_use="nc" not in elements.split("-"),
@@ -103,43 +166,68 @@ def license_from_url(url: str) -> License | None:
     if host != "creativecommons.org":
         return None
     path = parts.path.lower()
+    if "/.." in path or "%2e" in path:  # browsers would show another page than the one that it begins with
+        return None
     if public := _CC_PUBLIC_URL.match(path):
         return CC0 if public["kind"] == "zero" else PUBLIC_DOMAIN_MARK
     if _CC_DEDICATION_URL.match(path):
         return PUBLIC_DOMAIN_DEDICATION
-    if (match := _CC_URL.match(path)) and match["elements"] in _CC_ELEMENTS:
-        return _creative_commons(match["elements"], match["version"])
+    if match := _CC_URL.match(path):
+        return _creative_commons(match["elements"], match["version"], match["port"] or "")
     return None
 
 
 def license_from_text(text: str) -> License | None:
     """The licence that a short text names ("CC BY-SA 4.0", "CC0", an SPDX id, an address), or None.
 
-    A Creative Commons licence named without a version is not guessed: None.
+    Nothing is guessed: None for a Creative Commons licence without a version or with one that there never was, for two
+    licences that differ, and where a word denies it or says that all rights are reserved.
     """
-    if "://" in text:
-        for word in text.split():
-            if "://" in word and (found := license_from_url(word.strip("<>()[].,;\"'"))):
-                return found
-    lowered = text.lower()
-    if re.search(r"\bcc[\s_-]?0\b|\bcc[\s_-]zero\b", lowered):
-        return CC0
-    if re.search(r"\bpdm[\s_-]?1\.0\b|\bpublic domain mark\b", lowered):
-        return PUBLIC_DOMAIN_MARK
-    if (match := _CC_TEXT.search(text)) and match["version"]:
-        elements = re.sub(r"[\s_-]+", "-", match["elements"].lower())
-        if elements in _CC_ELEMENTS:
-            return _creative_commons(elements, match["version"])
-    return None
+    if (exact := license_by_id(text.strip())) is not UNKNOWN_LICENSE:
+        return exact
+    named = [license_from_url(f"https://{address.rstrip('.').lower()}") for address in _CC_ADDRESS.findall(text)]
+    words = _CC_ADDRESS.sub(" ", text)
+    named += [_named(match) for match in _CC_TEXT.finditer(words)]
+    named += [CC0 if match["version"] in {None, "1.0"} else None for match in _CC0_TEXT.finditer(words)]
+    named += [PUBLIC_DOMAIN_MARK for _ in _MARK_TEXT.finditer(words)]
+    found = named[0] if named else None
+    if found is None or any(each is None or each.id != found.id for each in named) or _DENIED.search(words):
+        return None
+    elements = found.id.lower().split("-")
+    if any(each.search(words) for element, each in _ELEMENT_WORDS.items() if element not in elements):
+        return None
+    return found
+
+
+def _named(match: re.Match[str]) -> License | None:
+    """The licence that a name of it in a text means; None without a version."""
+    if match["version"] is None:
+        return None
+    apart = match["apart"] or ""
+    # "at" and "in" are words as well: in small letters they name a country only where nothing follows.
+    port = match["joined"] or (apart if apart.isupper() or match["last"] is not None else "")
+    elements = re.sub(r"[\s_-]*(nc|nd|sa)", r"-\1", match["elements"].lower())
+    return _creative_commons(elements, match["version"], port.lower() if port.lower() in _CC_PORTS.split() else "")
 
 
 def license_by_id(license_id: str) -> License:
     """The licence with this SPDX id; `UNKNOWN_LICENSE` for anything else."""
     if license_id in _BY_ID:
         return _BY_ID[license_id]
-    if match := re.fullmatch(r"CC-(BY(?:-NC)?(?:-(?:ND|SA))?)-(\d\.\d)", license_id):
-        return _creative_commons(match[1].lower(), match[2])
+    if match := _CC_ID.fullmatch(license_id):
+        found = _creative_commons(match["elements"].lower(), match["version"], (match["port"] or "").lower())
+        if found is not None and found.id == license_id:
+            return found
     return UNKNOWN_LICENSE
+
+
+def license_on_record(license_id: str | None, url: str | None) -> License:
+    """The licence with this id, with the deed that was declared where that is one of the same id.
+
+    Of the licences for the law of one country many have no id of their own, but a deed that is to be named.
+    """
+    known, declared = license_by_id(license_id or UNKNOWN), license_from_url(url or "")
+    return declared if declared is not None and declared.id == known.id else known
 
 
 LICENSE_CHOICES = ("adaptable", "commercial", "any")
@@ -155,10 +243,80 @@ def license_choice(text: str) -> str:
     wanted = text.strip()
     if wanted.lower() in LICENSE_CHOICES:
         return wanted.lower()
-    for license_id in (wanted, wanted.upper()):
-        if (found := license_by_id(license_id)) is not UNKNOWN_LICENSE:
+    for words in (wanted, wanted.upper()):
+        if (found := license_from_text(words)) is not None:
             return found.id
-    if (named := license_from_text(wanted)) is not None:
-        return named.id
     choices = ", ".join(LICENSE_CHOICES)
     raise ValueError(f"a licence is {choices}, or one with its version, such as CC-BY-4.0 or CC0-1.0; got {text!r}")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all the licences of the pictures in one adaptation ask for together.
+
+    Attributes:
+        license: The one that the adaptation must carry; None when its maker may choose.
+    """
+
+    license: License | None
+    requires_attribution: bool
+    permits_commercial_use: bool
+
+
+def joint_terms(licenses: Sequence[License]) -> Terms | None:
+    """What one picture adapted from several asks for, or None when their licences cannot all be kept.
+
+    licenses: One or more that permit adaptations. Two share-alike licences go together when one is a later version of
+    the other, or made from it for the law of one country (CC 2.0 and later permit that, legal code section 4b); and one
+    that permits commercial use takes in nothing that forbids it.
+
+    Source: Creative Commons, "Wiki/cc license compatibility", chart of adaptations.
+    """
+    demanding = sorted((each for each in licenses if each.share_alike), key=_order)
+    is_free = all(each.permits_commercial_use for each in licenses)
+    chosen = demanding[-1] if demanding else None
+    if chosen is not None:
+        others = [each for each in demanding if each.id != chosen.id]
+        if any(_kind(each) != _kind(chosen) or each.id.endswith("-1.0") for each in others):
+            return None
+        if chosen.permits_commercial_use and not is_free:
+            return None
+    return Terms(chosen, any(each.requires_attribution for each in licenses), is_free)
+
+
+def _kind(license_: License) -> str:
+    """A licence without its version and country."""
+    match = _CC_ID.fullmatch(license_.id)
+    return match["elements"] if match else license_.id
+
+
+def _order(license_: License) -> tuple[str, bool, str]:
+    """Later versions after earlier ones, and that for intergovernmental organizations before those it may become."""
+    return license_.id.removesuffix("-IGO"), not license_.id.endswith("-IGO"), license_.url or ""
+
+
+LEAST_WORDS, MOST_WORDS_BYTES = 3, 1_000
+
+
+def responsibility_words(text: str) -> str:
+    """The words in which a user takes responsibility, on one line; nothing for nothing.
+
+    Raises:
+        ValueError: Too few to say anything, or too many; the message says what would do.
+    """
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    line = " ".join(words)
+    # Scripts that write no spaces have a letter or two for a word.
+    count = sum(max(1, sum(unicodedata.category(char) == "Lo" for char in word) // 2) for word in words if _says(word))
+    if line and count < LEAST_WORDS:
+        raise ValueError(
+            f"responsibility is taken in words that say why, at least {LEAST_WORDS}, such as "
+            '"I have the photographer\'s permission, mail of 3 May"'
+        )
+    if len(line.encode("utf-8", "replace")) > MOST_WORDS_BYTES:
+        raise ValueError(f"the words of responsibility are recorded with each dream: {MOST_WORDS_BYTES} bytes at most")
+    return line
+
+
+def _says(word: str) -> bool:
+    return any(char.isalpha() for char in word)

@@ -272,6 +272,29 @@ class IngestReport:
 
 
 @dataclass(frozen=True)
+class StylizeProgress:
+    """How far stylizing has come.
+
+    Attributes:
+        done: 0-1, of all the pictures; of those to be rendered, by the work each takes.
+        seconds_left: None until there is a rate to tell it from.
+        total: How many pictures were asked for.
+        item_id: The picture at hand.
+        made: Dreams made so far.
+        already: Found finished so far.
+        failed: Could not be dreamed so far.
+    """
+
+    done: float
+    seconds_left: float | None
+    total: int
+    item_id: int
+    made: int
+    already: int
+    failed: int
+
+
+@dataclass(frozen=True)
 class StylizeReport:
     """What the dream stage did.
 
@@ -279,7 +302,8 @@ class StylizeReport:
         made: Derivations made now.
         already: Derivations found finished, and not made again.
         failed: (item id, one line) for each picture that could not be dreamed.
-        skipped: (item id, one line) for each picture that was withdrawn, or whose licence forbids adaptations.
+        skipped: (item id, one line) for each picture that may not be dreamed on: withdrawn, or for its licence.
+        skip_reasons: Reason -> how many, over skipped; values of `pipeline.errors.Objection`.
         derivation_ids: All of made and already, in the order of the items.
     """
 
@@ -287,6 +311,7 @@ class StylizeReport:
     already: int = 0
     failed: tuple[tuple[int, str], ...] = ()
     skipped: tuple[tuple[int, str], ...] = ()
+    skip_reasons: Mapping[str, int] = field(default_factory=dict)
     derivation_ids: tuple[int, ...] = ()
     seconds: float = 0.0
 
@@ -302,6 +327,7 @@ class Check:
         expected: The value on record, in short.
         found: The value recomputed, in short.
         path: The file concerned, or None.
+        skipped: Whether it could not be checked here, which is no failure.
     """
 
     subject: str
@@ -310,6 +336,7 @@ class Check:
     expected: str = ""
     found: str = ""
     path: str | None = None
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,3 +359,8 @@ class VerifyReport:
     def failed_subjects(self) -> tuple[str, ...]:
         """Each subject with a check that does not hold."""
         return tuple(dict.fromkeys(check.subject for check in self.checks if not check.ok))
+
+    @property
+    def skipped(self) -> tuple[Check, ...]:
+        """What could not be checked here."""
+        return tuple(check for check in self.checks if check.skipped)

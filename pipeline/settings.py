@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipeline.errors import SettingsInvalid
-from pipeline.licenses import license_choice
+from pipeline.licenses import license_choice, responsibility_words
 
 ENVIRONMENT_PREFIX = "DREAMCRAWL_"
 DEFAULT_FILE = "dreamcrawl.toml"
@@ -58,7 +58,12 @@ class IngestSettings(_Section):
     decode_memory_mb: int = Field(
         2048, ge=64, description="most memory for decoding one picture, in MiB; on Linux and FreeBSD"
     )
-    near_distance: int = Field(80, ge=0, le=128, description="bits of 256 that two near duplicates may differ in")
+    near_distance: int = Field(
+        80,
+        ge=0,
+        le=84,
+        description="bits of 256 that two near duplicates may differ in; at most 84, as none beyond are compared",
+    )
 
 
 class DreamSettings(_Section):
@@ -72,6 +77,14 @@ class DreamSettings(_Section):
     profile: Literal["exact", "fast"] = Field(
         "exact", description="exact: the same bytes again; fast: the same dream up to rounding"
     )
+    responsibility: str = Field(
+        "", description="why pictures whose licence does not permit it may be dreamed on, in your words; kept with each"
+    )
+
+    @field_validator("responsibility")
+    @classmethod
+    def _in_words(cls, value: str) -> str:
+        return responsibility_words(value)
 
 
 class BrowseSettings(_Section):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item, Sighting
-from pipeline.errors import ImageRejected, StoreCorrupt
+from pipeline.errors import ImageRejected, Objection, StoreCorrupt
 from pipeline.fingerprints import pixel_sha256
 from pipeline.formats import MEDIA_TYPES
 from pipeline.images import decode, fitted_size
@@ -42,12 +42,12 @@ from pipeline.provenance.manifest import (
     Output,
     Preparation,
     build_manifest,
-    license_of,
     manifest_sha256,
     software_version,
 )
+from pipeline.provenance.permission import Permission, Refusal, parts_of, permission_to_dream
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
-from pipeline.records import StylizeReport
+from pipeline.records import StylizeProgress, StylizeReport
 from pipeline.store import Store
 
 if TYPE_CHECKING:
@@ -72,29 +72,6 @@ _MOST_WAITING = 2
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class StylizeProgress:
-    """How far stylizing has come.
-
-    Attributes:
-        done: 0-1, of all the pictures; of those to be rendered, by the work each takes.
-        seconds_left: None until there is a rate to tell it from.
-        total: How many pictures were asked for.
-        item_id: The picture at hand.
-        made: Dreams made so far.
-        already: Found finished so far.
-        failed: Could not be dreamed so far.
-    """
-
-    done: float
-    seconds_left: float | None
-    total: int
-    item_id: int
-    made: int
-    already: int
-    failed: int
-
-
 def stylize_items(
     item_ids: Sequence[int],
     *,
@@ -105,15 +82,15 @@ def stylize_items(
     run_id: int | None,
     output_format: OutputFormat = "PNG",
     signer: C2paSigner | None = None,
-    allow_no_derivatives: bool = False,
+    responsibility: str = "",
     on_progress: Callable[[StylizeProgress], None] | None = None,
 ) -> StylizeReport:
     """Dream on these items, each at most once; what is finished is found by its key and not rendered again.
 
-    A picture that cannot be dreamed is in the report's `failed`, and the others go on. Items whose licence forbids
-    adaptations are `skipped`, unless `allow_no_derivatives`: then their dreams are marked as private. So are, always,
-    those that were withdrawn. Files are signed by the `signer`, if there is one: as they are made, and never again.
-    While one picture is rendered, the last one is encoded and recorded.
+    A picture that cannot be dreamed is in the report's `failed`, and the others go on. Items that may not be adapted
+    (`permission_to_dream`) are `skipped`, unless the user takes responsibility in words, which their private dreams
+    then carry. Those that were withdrawn are skipped always. Files are signed by the `signer`, if there is one, as they
+    are made. While one picture is rendered, the last one is encoded and recorded.
 
     Raises:
         WorkspaceUnusable: The disk is full or a folder cannot be written; what was made until then is kept.
@@ -130,10 +107,12 @@ def stylize_items(
         run_id=run_id,
         output_format=output_format,
         signer=signer,
-        allow_no_derivatives=allow_no_derivatives,
+        responsibility=responsibility,
         total=len(set(item_ids)),
         on_progress=on_progress,
     )
+    with catalog.read() as uow:
+        work.inputs = inputs_of_look(uow, renderer.identity)
     jobs = [job for item_id in dict.fromkeys(item_ids) if (job := work.take(item_id)) is not None]
     work.render(jobs)
     return StylizeReport(
@@ -141,6 +120,7 @@ def stylize_items(
         already=work.already,
         failed=tuple(work.failed),
         skipped=tuple(work.skipped),
+        skip_reasons=dict(work.skip_reasons),
         derivation_ids=tuple(
             work.derivation_ids[item_id] for item_id in dict.fromkeys(item_ids) if item_id in work.derivation_ids
         ),
@@ -149,18 +129,27 @@ def stylize_items(
 
 
 def sizes_to_render(
-    item_ids: Sequence[int], *, identity: RendererIdentity, catalog: Catalog
+    item_ids: Sequence[int], *, identity: RendererIdentity, catalog: Catalog, responsibility: str = ""
 ) -> tuple[tuple[int, int], ...]:
     """(height, width) of the renderer's input for each of these items that has no such dream and may have one."""
     sizes = []
     with catalog.read() as uow:
+        inputs = inputs_of_look(uow, identity)
         for item_id in dict.fromkeys(item_ids):
             item = uow.items.get(item_id)
-            if item is None or item.withdrawn_at is not None or license_of(item).permits_adaptation is False:
+            if item is None or any(each.withdrawn_at is not None for each in (item, *inputs)):
+                continue
+            if isinstance(permission_to_dream(parts_of(uow, (item, *inputs)), responsibility), Refusal):
                 continue
             if uow.derivations.by_key(derivation_key(item.pixel_sha256, identity)) is None:
                 sizes.append(fitted_size(item.height, item.width, identity.max_side))
     return tuple(sizes)
+
+
+def inputs_of_look(uow: UnitOfWork, identity: RendererIdentity) -> tuple[Item, ...]:
+    """The items that a recipe has as guides or masks."""
+    found = (uow.items.by_pixel_sha256(digest) for digest in identity.pictures)
+    return tuple(item for item in found if item is not None)
 
 
 class _NotDreamed(Exception):
@@ -175,6 +164,7 @@ class _Job:
     item: Item
     sightings: Sequence[Sighting]
     size: tuple[int, int]
+    permission: Permission
     preparation: Preparation | None = None
     asked_at: float = field(default_factory=time.monotonic)
 
@@ -190,7 +180,7 @@ class _Stylizing:
     run_id: int | None
     output_format: OutputFormat
     signer: C2paSigner | None
-    allow_no_derivatives: bool
+    responsibility: str
     total: int
     on_progress: Callable[[StylizeProgress], None] | None
     to_render: int = 0
@@ -198,6 +188,7 @@ class _Stylizing:
     already: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    skip_reasons: Counter[str] = field(default_factory=Counter)
     derivation_ids: dict[int, int] = field(default_factory=dict)
     inputs: tuple[Item, ...] = ()
 
@@ -209,15 +200,17 @@ class _Stylizing:
                 sightings = uow.sightings.of_item(item_id)
                 key = derivation_key(item.pixel_sha256, self.renderer.identity)
                 found = uow.derivations.by_key(key)
-            if item.withdrawn_at is not None:
-                self.skipped.append((item_id, _line(f"withdrawn: {item.withdrawn_reason}")))
-                return None
-            if found is None and (forbidden := self._forbidden(item)):
-                self.skipped.append((item_id, forbidden))
+                allowed = permission_to_dream(parts_of(uow, (item, *self.inputs)), self.responsibility)
+            if withdrawn := next((each for each in (item, *self.inputs) if each.withdrawn_at is not None), None):
+                whose = "" if withdrawn is item else f"i{withdrawn.id}, a guide or mask, was "
+                self._skip(item_id, Objection.WITHDRAWN, f"{whose}withdrawn: {withdrawn.withdrawn_reason}")
                 return None
             if found is None:
+                if isinstance(allowed, Refusal):
+                    self._skip(item_id, allowed.objection, allowed.line)
+                    return None
                 size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
-                return _Job(key, item, sightings, size)
+                return _Job(key, item, sightings, size, allowed)
             restore_copy(found, self.store, self.dreams_folder)
         except (_NotDreamed, StoreCorrupt, ImageRejected) as problem:
             self.failed.append((item_id, _line(str(problem))))
@@ -232,7 +225,6 @@ class _Stylizing:
         """Makes the dreams, and records each while the next one is being rendered."""
         if not jobs:
             return
-        self.inputs = self._inputs()
         by_key = {job.key: job for job in jobs}
         requests = [RenderRequest(job.key, job.size, partial(self._load, job)) for job in jobs]
 
@@ -274,17 +266,9 @@ class _Stylizing:
             )
         )
 
-    def _forbidden(self, item: Item) -> str | None:
-        license_ = license_of(item)
-        if license_.permits_adaptation is not False or self.allow_no_derivatives:
-            return None
-        return f"{license_.name} does not permit adapted pictures"
-
-    def _inputs(self) -> tuple[Item, ...]:
-        """The items that the recipe has as guides or masks."""
-        with self.catalog.read() as uow:
-            found = [uow.items.by_pixel_sha256(digest) for digest in self.renderer.identity.pictures]
-        return tuple(item for item in found if item is not None)
+    def _skip(self, item_id: int, objection: Objection, line: str) -> None:
+        self.skipped.append((item_id, _line(line)))
+        self.skip_reasons[objection.value] += 1
 
     def _load(self, job: _Job) -> RgbImage:
         """The renderer's input; called by it, perhaps on another thread."""
@@ -342,6 +326,7 @@ class _Stylizing:
                 created_at=datetime.now(UTC),
                 software_version=software_version(),
                 inputs=self.inputs,
+                permission=job.permission,
                 signature=self.signer.identity if self.signer else None,
             )
             ingredients = ingredients_of(manifest, job.item, self.inputs, store=self.store) if self.signer else []

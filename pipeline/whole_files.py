@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,20 @@ from typing import BinaryIO
 
 TEMPORARY_PREFIX = ".tmp-"
 """Of the names of files that are being written; what killed processes left has it too."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it is that there is no room left on the disk."""
+    return error.errno in _FULL
+
+
+def way_out(error: OSError) -> str:
+    """What a user can do where a folder or a disk does not take what is to be written."""
+    if is_full(error):
+        return "make room on the disk, then run the same command again"
+    return "make the folder writable, or choose another workspace"
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import WorkspaceUnusable
+from pipeline.whole_files import is_full
 
 _README = """This folder is a dreamcrawl workspace.
 
@@ -104,8 +105,25 @@ class Workspace:
         except OSError as error:
             raise WorkspaceUnusable(
                 f"the workspace {self.root} cannot be written: {error.strerror or error}; "
-                "choose another with --workspace or DREAMCRAWL_WORKSPACE"
+                f"{'make room on the disk, or ' if is_full(error) else ''}choose another with --workspace or "
+                "DREAMCRAWL_WORKSPACE"
             ) from error
+
+    def check_catalog(self) -> None:
+        """See that the catalog was not emptied, which would otherwise be made anew beside a store that is not empty.
+
+        Raises:
+            WorkspaceUnusable: It is a file without a byte, and the store has files.
+        """
+        try:
+            is_empty = self.catalog_path.stat().st_size == 0
+            if is_empty and any(path.is_file() for path in self.store.glob("??/??/*")):
+                raise WorkspaceUnusable(
+                    f"{self.catalog_path} is empty, but {self.store} is not: the catalog was lost. Restore a backup "
+                    "into a new folder, or move both away to begin anew"
+                )
+        except OSError:
+            return  # none there, or one that cannot be read: whoever opens it says so
 
     def exists(self) -> bool:
         """Whether there is a catalog here already."""

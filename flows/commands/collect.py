@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,9 +30,6 @@ from flows.commands.crawl_options import (
 )
 from flows.commands.flow_runs import check_crawl, exit_for, finish_run, print_warnings, run_keyword_flow
 
-if TYPE_CHECKING:
-    from pipeline.records import CrawlReport
-
 PresetOption = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +47,15 @@ MaxSideOption = Annotated[
     int | None,
     typer.Option(
         "--max-side", min=32, help="Dream larger pictures at this longer side, in pixels.", show_default="768"
+    ),
+]
+ResponsibilityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--responsibility",
+        help="Dream also on what no licence permits to adapt: why you may, in your own words; kept with each dream.",
+        metavar="WORDS",
+        show_default=False,
     ),
 ]
 DreamsOption = Annotated[
@@ -83,6 +89,7 @@ def run(
     network: NetworkOption = None,
     dreams: DreamsOption = None,
     max_side: MaxSideOption = None,
+    responsibility: ResponsibilityOption = None,
     take_all: AllOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -91,7 +98,9 @@ def run(
 
     Running it again fetches and makes only what is missing.
     """
-    environment = environment_for(workspace, contact=options.contact, dream__max_side=max_side)
+    environment = environment_for(
+        workspace, contact=options.contact, dream__max_side=max_side, dream__responsibility=responsibility
+    )
     asked = options.asked(environment, words_of(keywords, take_all=take_all))
     started = time.monotonic()
     result = run_keyword_flow(
@@ -124,6 +133,7 @@ def collect(
     network: NetworkOption = None,
     dreams: DreamsOption = None,
     max_side: MaxSideOption = None,
+    responsibility: ResponsibilityOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -133,7 +143,9 @@ def collect(
     """
     from flows.commands.request import agreed_request
 
-    environment = environment_for(workspace, contact=options.contact, dream__max_side=max_side)
+    environment = environment_for(
+        workspace, contact=options.contact, dream__max_side=max_side, dream__responsibility=responsibility
+    )
 
     def asked(keywords: tuple[str, ...], exclusions: tuple[str, ...]) -> Asked:
         checked = options.asked(environment, keywords, exclusions=exclusions)
@@ -231,16 +243,15 @@ def crawl(
             parameters={"limit": asked.limit, **asked.options()},
         ) as record,
     ):
-        reports: dict[str, CrawlReport] = {}
+        reports: list[dict[str, Any]] = []
         for source, report in crawl_in_turn(
             asked, lambda one: stages.crawl_stage(environment, run_id=record.id, asked=one)
         ):
-            reports[source] = report
+            reports.append({"source": source, **asdict(report)} if len(asked.sources) > 1 else asdict(report))
             # Ingest will tell of them in a run of its own.
             record.update(record.funnel.with_crawl(report).with_examples(stages.crawl_examples(report)))
     if as_json:
-        told = [asdict(report) for report in reports.values()]
-        print_json(told[0] if len(asked.sources) <= 1 else dict(zip(reports, told, strict=True)))
+        print_json(reports if len(asked.sources) > 1 else reports[0])
     else:
         print_table(("crawl", "pictures", ""), record.funnel.crawl_rows())
         print_warnings(record.funnel)

@@ -31,6 +31,7 @@ WorkspaceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
+_ENDLESS = 100_000  # columns
 _DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
@@ -69,14 +70,17 @@ def existing_environment(workspace: Path | None, **overrides: Any) -> Environmen
     if not environment.values.catalog_url and not environment.workspace.exists():
         raise ShownError(
             f"no catalog in {environment.workspace.root} yet; `dreamcrawl demo` or `dreamcrawl run` makes one, "
-            "or choose another folder with --workspace"
+            "or choose another folder with --workspace",
+            ExitCode.USAGE,
         )
     return environment
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - this is the output
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    # Names of files that are no text have surrogates in them, which JSON can only escape.
+    print(text.encode("utf-8", "backslashreplace").decode())  # noqa: T201 - this is the output
 
 
 def output() -> Console:
@@ -87,7 +91,7 @@ def output() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # `shows_errors` ends the command; Rich would with exit code 1
 
-    return Output(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Output(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
@@ -132,7 +136,7 @@ def shows_errors(command: Callable[P, R]) -> Callable[P, R]:
             code = _exit_code(error)
             if code is None or os.environ.get("DREAMCRAWL_TRACEBACK"):
                 raise
-            fail(str(error), code)
+            fail(_words(error), code)
         raise AssertionError("fail() raises")
 
     return wrapper
@@ -152,8 +156,14 @@ def tell_error(message: str, *, style: str = "red") -> None:
     console.print(f"dreamcrawl: {printable(message)}", style=style, markup=False)
 
 
+def _words(error: Exception) -> str:
+    return f"not text in UTF-8: {error.object!r}" if isinstance(error, UnicodeEncodeError) else str(error)
+
+
 def _exit_code(error: Exception) -> ExitCode | None:
     """The exit code of a foreseeable error; None for a fault of ours, which should show its traceback."""
+    if isinstance(error, UnicodeEncodeError):  # of an argument, or a file's name, with bytes that are no text
+        return ExitCode.USAGE
     # The error trees are looked up by name so that no stage is imported only to learn that it did not fail.
     bases = {(base.__module__.split(".")[0], base.__name__) for base in type(error).__mro__}
     usage = {("pipeline", "UsageError"), ("pipeline", "SettingsInvalid"), ("pipeline", "NotFound")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.collect import MaxSideOption, NetworkOption, PresetOption
+from flows.commands.collect import MaxSideOption, NetworkOption, PresetOption, ResponsibilityOption
 from flows.commands.common import (
     ExitCode,
     JsonOption,
@@ -27,6 +27,9 @@ from flows.wiring import Environment, open_catalog
 if TYPE_CHECKING:
     from flows.renderer import DreamPlan
     from pipeline.records import StylizeReport
+
+_MOST_SHOWN = 10
+_GREATEST_ID = 2**31 - 1  # of a column of this kind, on PostgreSQL
 
 
 def register(app: typer.Typer) -> None:
@@ -71,11 +74,15 @@ def dream(
             show_default="exact",
         ),
     ] = None,
+    responsibility: ResponsibilityOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and make nothing.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Dream on one item, on files of your own, or on every item that has no such dream yet."""
+    """Dream on one item, on files of your own, or on every item that has no such dream yet.
+
+    Only what its licence permits to adapt, and what came from files of your own, unless you take responsibility.
+    """
     from flows import stages
     from flows.look import chosen_look
     from flows.progress import reporting
@@ -85,7 +92,9 @@ def dream(
     if plan and files:
         raise ShownError("--plan is for items; leave --file out", ExitCode.USAGE)
     get_environment = environment_for if files else existing_environment
-    environment = get_environment(workspace, dream__max_side=max_side, dream__profile=profile)
+    environment = get_environment(
+        workspace, dream__max_side=max_side, dream__profile=profile, dream__responsibility=responsibility
+    )
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
     if plan:
         _show_plan(
@@ -93,15 +102,19 @@ def dream(
         )
         return
     parameters = {"preset": look.preset, "network": look.network, "recipe": look.recipe}
+    if words := environment.values.dream.responsibility:
+        parameters["responsibility"] = words
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=parameters) as record:
         if files:
             taken = stages.ingest_files_stage(environment, [file.expanduser() for file in files], run_id=record.id)
+            wanted: Sequence[int] = taken.item_ids[:limit]
         else:
-            taken = stages.TakenFiles(tuple(_wanted(environment, item, limit)), {})
-        report = stages.dream_stage(environment, run_id=record.id, item_ids=taken.item_ids[:limit], look=look)
+            taken, wanted = stages.TakenFiles((), {}), _wanted(environment, item, limit)
+        report = stages.dream_stage(environment, run_id=record.id, item_ids=wanted, look=look)
         record.update(record.funnel.with_stylize(report).with_refused_files(list(taken.refused.values())))
-    _show_dreams(environment, report, record.funnel.warnings, refused=taken.refused, as_json=as_json)
-    if report.failed or taken.refused:
+    _show_dreams(environment, report, record.funnel.notes, refused=taken.refused, as_json=as_json)
+    # What is left out of many is no failure; one that was asked for by name is.
+    if report.failed or taken.refused or ((item or files) and report.skipped):
         raise typer.Exit(ExitCode.PARTIAL if report.derivation_ids else ExitCode.FAILED)
 
 
@@ -123,9 +136,11 @@ def _show_dreams(
         console.print(f"{row['id']}  {row['file']}", markup=False, soft_wrap=True)
     for warning in warnings:
         console.print(f"note: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
+    for item_id, line in report.skipped[:_MOST_SHOWN]:
+        console.print(f"not dreamed on: i{item_id}: {printable(line)}", style="yellow", markup=False, soft_wrap=True)
     counts = f"{report.made} made, {report.already} already there, {len(report.failed)} failed"
     if report.skipped:
-        counts += f", {len(report.skipped)} skipped"
+        counts += f", {len(report.skipped)} not dreamed on"
     if refused:
         counts += f", {_count(len(refused), 'file')} not taken"
     console.print(counts)
@@ -186,6 +201,8 @@ def parse_id(text: str, letter: str) -> int:
     if not digits.isdecimal() or len(digits) > 18:
         kind = {"i": "an item", "d": "a dream", "r": "a run"}[letter]
         raise ShownError(f"{text!r} is not the id of {kind}; these look like {letter}12", ExitCode.USAGE)
+    if int(digits) > _GREATEST_ID:
+        raise ShownError(f"there is no {letter}{digits}", ExitCode.USAGE)
     return int(digits)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ItemArgument = Annotated[str, typer.Argument(help="An item, such as i12.", metavar="ITEM")]
 OtherArgument = Annotated[str, typer.Argument(help="Another item.", metavar="OTHER")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Most rows.")]
 
 
 class TierChoice(StrEnum):
@@ -38,6 +38,7 @@ class TierChoice(StrEnum):
 
     NEAR = "near"
     REVIEW = "review"
+    SIMILAR = "similar"
 
 
 class Decision(StrEnum):
@@ -90,12 +91,12 @@ def find(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
 def list_pairs(
     tier: Annotated[TierChoice | None, typer.Option("--tier", help="Only pairs of this tier.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are linked or decided, too.")] = False,
-    after: Annotated[int, typer.Option("--after", help="Only pairs above this number.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, max=2**31 - 1, help="Only pairs above this number.")] = 0,
     limit: LimitOption = 100,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List pairs of pictures that may be the same and wait for you to say so."""
+    """List pairs of pictures that may be the same and wait for you to say so; merely similar ones only by --tier."""
     environment = existing_environment(workspace)
     with open_catalog(environment) as catalog, catalog.read() as uow:
         pairs = uow.duplicates.pairs(
@@ -160,24 +161,30 @@ def decide(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Say whether two pictures are the same; it lasts, and is never asked again."""
-    import getpass
-
     from pipeline.duplicates import stars
 
     ids = parse_id(first, "i"), parse_id(other, "i")
     environment = existing_environment(workspace)
     with open_catalog(environment) as catalog, catalog.write() as uow:
-        stars.decide(uow, *ids, decision.value, by=by or getpass.getuser())
+        apart = stars.decide(uow, *ids, decision.value, by=by or _user_name())
         items = [uow.items.get(item_id) for item_id in ids]
     for item in items:
         assert item is not None
         place = f"linked to i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "stands for itself"
-        output().print(f"i{item.id} {place}")
+        output().print(f"i{item.id} {'is withdrawn' if item.withdrawn_at else place}")
+    for one, another in apart:
+        output().print(
+            f"i{one} and i{another} were said to be the same, but another decision keeps them apart; "
+            "`dreamcrawl duplicates list` has them until one of the decisions is changed",
+            soft_wrap=True,
+        )
 
 
 @shows_errors
 def groups(
-    after: Annotated[int, typer.Option("--after", help="Only groups whose first picture is above this number.")] = 0,
+    after: Annotated[
+        int, typer.Option("--after", min=0, max=2**31 - 1, help="Only groups whose first picture is above this number.")
+    ] = 0,
     limit: LimitOption = 100,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -213,28 +220,27 @@ def merge(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put the proposed picture of a group in front, with the others' keywords, tags and licence; deletes nothing."""
+    """Put the proposed picture of a group in front, with the others' tags, stars and licence; deletes nothing."""
+    from flows.progress import reporting
     from pipeline.duplicates import stars
 
     if bool(items) == everything or (keep is not None and len(items or ()) != 1):
         raise ShownError("name groups, or --all; --keep goes with one group", ExitCode.USAGE)
+    ids = list(dict.fromkeys(parse_id(item, "i") for item in items or ()))
+    keeper = None if keep is None else parse_id(keep, "i")
     environment = existing_environment(workspace)
-    done = []
-    with open_catalog(environment) as catalog, catalog.write() as uow:
-        ids = [parse_id(item, "i") for item in items or ()] or uow.duplicates.group_ids(limit=1_000_000)
-        for proposal in _proposals(uow, ids, named=bool(items)):
-            keeper = proposal.keeper.id if keep is None else parse_id(keep, "i")
-            fallen = stars.merge(uow, proposal.representative_id, keeper)
-            done.append({"kept": keeper, "instead_of": proposal.representative_id, "fell_out": fallen})
+    with reporting(quiet=as_json) as reporter, open_catalog(environment) as catalog:
+        if everything:
+            done = stars.merge_all(catalog, on_progress=lambda one, total: reporter.step("merge", one, total))
+        else:
+            with catalog.write() as uow:
+                done = [stars.merge_group(uow, proposal, keeper) for proposal in _proposals(uow, ids, named=True)]
     if as_json:
-        print_json(done)
+        print_json([asdict(one) for one in done])
         return
     print_table(
         ("kept in front", "before", "alone now"),
-        [
-            (f"i{one['kept']}", f"i{one['instead_of']}", ", ".join(f"i{item}" for item in _ids(one["fell_out"])))
-            for one in done
-        ],
+        [(f"i{one.kept}", f"i{one.instead_of}", ", ".join(f"i{item}" for item in one.fell_out)) for one in done],
     )
 
 
@@ -291,5 +297,11 @@ def _proposal_as_json(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _ids(value: object) -> list[int]:
-    return value if isinstance(value, list) else []
+def _user_name() -> str:
+    """Who is at work; a container may run as a user that the system has no name for."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown"

@@ -16,6 +16,7 @@ from flows.commands.common import (
     output,
     print_json,
     shows_errors,
+    tell_error,
 )
 from flows.wiring import open_catalog, open_store, software_version
 
@@ -51,7 +52,10 @@ def export(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the pictures as a dataset, in the layout of img2dataset, with attribution and digests."""
+    """Write the pictures as a dataset, in the layout of img2dataset, with attribution and digests.
+
+    Exit code 3: there was no picture to write, or one of them is damaged in the store.
+    """
     from flows.progress import reporting
     from pipeline.errors import UsageError
     from pipeline.export.export import export as write_export
@@ -86,7 +90,10 @@ def export(
         if report.share_alike:
             console.print(f"{report.share_alike} of them are share-alike: see ATTRIBUTION.md", markup=False)
         console.print(report.folder, markup=False, soft_wrap=True)
-    if report.damaged:
+    if not report.samples:
+        which = f" that matched the keyword {keyword!r}" if keyword is not None and not report.left_out else ""
+        tell_error(f"there was no picture to export{which}", style="yellow")
+    if report.damaged or not report.samples:
         raise typer.Exit(ExitCode.PARTIAL)
 
 

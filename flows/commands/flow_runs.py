@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from typing import Any
 
 import typer
@@ -130,21 +131,29 @@ def _print_result(environment: Environment, result: dict[str, Any], funnel: Funn
     print_warnings(funnel)
     console.print()
     console.print(f"Done in {seconds:.0f} s.", markup=False)
+    where = _where(environment)
     if result["derivation_ids"]:
         console.print(
             f"Dreams, each with how it was made:  {environment.workspace.dreams}", markup=False, soft_wrap=True
         )
         first = result["derivation_ids"][0]
-        console.print("Check them all:      dreamcrawl verify", markup=False)
-        console.print(f"Make one again:      dreamcrawl replay d{first}", markup=False)
-    console.print("Look at everything:  dreamcrawl browse", markup=False)
+        console.print(f"Check them all:      dreamcrawl verify{where}", markup=False, soft_wrap=True)
+        console.print(f"Make one again:      dreamcrawl replay d{first}{where}", markup=False, soft_wrap=True)
+    console.print(f"Look at everything:  dreamcrawl browse{where}", markup=False, soft_wrap=True)
     if funnel.left_out:
-        console.print(f"Why not more:        dreamcrawl runs show r{result['run_id']}", markup=False)
+        command = f"dreamcrawl runs show r{result['run_id']}{where}"
+        console.print(f"Why not more:        {command}", markup=False, soft_wrap=True)
+
+
+def _where(environment: Environment) -> str:
+    """What a further command needs to find the workspace, if this one was told it on the command line."""
+    told = environment.settings.origins.get("workspace") == "command line"
+    return f" --workspace {shlex.quote(str(environment.workspace.root))}" if told else ""
 
 
 def print_warnings(funnel: Funnel) -> None:
     """What the stages wanted to be told, a line each."""
-    for warning in funnel.warnings:
+    for warning in funnel.notes:
         output().print(f"note: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
 
 

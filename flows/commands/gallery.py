@@ -45,6 +45,7 @@ def serve_gallery(environment: Environment, *, host: str | None, port: int | Non
     """Serve the gallery of this workspace until Ctrl-C."""
     import webbrowser
 
+    from flows.extractor import similar_search
     from pipeline.browse.app import create_app
     from pipeline.browse.server import run_server
 
@@ -61,6 +62,7 @@ def serve_gallery(environment: Environment, *, host: str | None, port: int | Non
             thumbnails=environment.workspace.thumbnails,
             title=environment.workspace.root.name,
             host=address,
+            search=similar_search(),
         )
         run_server(app, host=address, port=environment.values.browse.port if port is None else port, on_ready=on_ready)
 
@@ -83,7 +85,7 @@ def items(
     withdrawn: Annotated[
         bool, typer.Option("--withdrawn", help="Those that their site asks not to use, and why.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Most rows.")] = 100,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,22 +1,32 @@
-"""keys init, show: what dreams are signed with."""
+"""keys init, show, renew, sign: what dreams are signed with, and signing those made before."""
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.commands.common import (
+    ExitCode,
     JsonOption,
+    ShownError,
     WorkspaceOption,
     environment_for,
+    existing_environment,
     output,
     print_json,
     printable,
     shows_errors,
 )
+from flows.commands.dreams import parse_id
 
+if TYPE_CHECKING:
+    from pipeline.provenance.late_signing import SigningReport
+
+_SOON_DAYS = 90
 _EXTRA = "pip install 'dreamcrawl[c2pa]'"
 
 
@@ -25,6 +35,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The keys that dreams are signed with (C2PA).", no_args_is_help=True)
     group.command("init")(init)
     group.command("show")(show)
+    group.command("renew")(renew)
+    group.command("sign")(sign)
     app.add_typer(group, name="keys")
 
 
@@ -85,7 +97,94 @@ def show(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
         print_json(told)
         return
     _show(told)
+    left = (keys.not_after - dt.datetime.now(dt.UTC)).days
+    if left < _SOON_DAYS:
+        output().print(f"out of date in {left} days; `dreamcrawl keys renew` makes another certificate", markup=False)
     output().print("dreams are signed" if signs else f"dreams are not signed: {_EXTRA}", markup=False)
+
+
+@shows_errors
+def renew(
+    root_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--root-key", help="The root's private key.", metavar="FILE", show_default="root-key.pem beside the others"
+        ),
+    ] = None,
+    years: Annotated[float, typer.Option("--years", help="How long new signatures hold.")] = 10,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--in", help="The folder of the keys.", metavar="DIR", show_default="in the workspace"),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make another signing certificate for the same key under the same root, before the old one is out of date.
+
+    What was signed before holds as it did, and those who trust your root need nothing new.
+    """
+    from pipeline.provenance.key_renewal import renew_keys
+
+    where = folder.expanduser().absolute() if folder is not None else environment_for(workspace).workspace.keys
+    keys = renew_keys(where, root_key=root_key.expanduser() if root_key else None, years=years)
+    told = {**_described(keys), "folder": str(where)}
+    if as_json:
+        print_json(told)
+    else:
+        _show(told)
+
+
+@shows_errors
+def sign(
+    dreams: Annotated[
+        list[str] | None,
+        typer.Argument(help="Dreams such as d3; all that are not signed if left out.", metavar="[ID]..."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also those that were signed with another certificate.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign dreams that were made before there were keys; pixels stay, and the record says that it was done later."""
+    from flows.progress import current_reporter, reporting
+    from flows.wiring import open_catalog, open_signer, open_store, signing_keys
+    from pipeline.provenance.late_signing import sign_dreams
+
+    environment = existing_environment(workspace)
+    ids = [parse_id(each, "d") for each in dreams] if dreams else None
+    if signing_keys(environment) is None:
+        raise ShownError("no keys to sign with; `dreamcrawl keys init` makes some", ExitCode.USAGE)
+    signer = open_signer(environment)
+    if signer is None:
+        raise ShownError(f"signing needs an extra: {_EXTRA}", ExitCode.USAGE)
+    with open_catalog(environment) as catalog, reporting(quiet=as_json):
+        report = sign_dreams(
+            ids,
+            catalog=catalog,
+            store=open_store(environment),
+            dreams_folder=environment.workspace.dreams,
+            signer=signer,
+            again=again,
+            on_progress=lambda done, of: current_reporter().step("sign", done, of),
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _show_signed(report)
+    if report.failed:
+        raise typer.Exit(ExitCode.PARTIAL if report.signed or report.already else ExitCode.FAILED)
+
+
+def _show_signed(report: SigningReport) -> None:
+    console = output()
+    for derivation_id, line in report.failed:
+        console.print(f"d{derivation_id}: {printable(line)}", style="red", markup=False, soft_wrap=True)
+    for name in report.changed_copies:
+        line = f"note: dreams/{printable(name)} was changed by somebody and is left as it is, unsigned"
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
+    counts = f"{len(report.signed)} signed, {report.already} were already, {len(report.failed)} failed"
+    console.print(counts + (f", {report.left_out} withdrawn or gone" if report.left_out else ""), markup=False)
 
 
 def _described(keys: Any) -> dict[str, Any]:

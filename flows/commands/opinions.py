@@ -16,6 +16,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    tell_error,
 )
 from flows.commands.dreams import parse_id
 from flows.wiring import open_catalog
@@ -62,12 +63,18 @@ def tag(
         ids = [parse_id(each, "i") for each in items]
         with catalog.write() if added or removed else catalog.read() as uow:
             _check_there(uow, ids)
+            absent = [
+                f"i{item_id} has no tag {name!r}"
+                for item_id in ids
+                for name in removed
+                if not uow.tags.remove(item_id, name)
+            ]
             for item_id in ids:
-                for name in removed:
-                    uow.tags.remove(item_id, name)
                 for name in added:
                     uow.tags.add(item_id, name)
             tags = uow.tags.of_items(ids)
+    for line in absent:
+        tell_error(line, style="yellow")
     if as_json:
         print_json([{"public_id": f"i{item_id}", "tags": tags.get(item_id, [])} for item_id in ids])
         return
@@ -80,6 +87,7 @@ def rate(
     stars: Annotated[int | None, typer.Option("--stars", "-s", min=1, max=5, help="How many stars.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the rating back.")] = False,
     workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Rate pictures with one to five stars."""
     if (stars is None) != clear:
@@ -92,6 +100,9 @@ def rate(
                 uow.ratings.clear(item_id)
             else:
                 uow.ratings.set(item_id, stars)
+    if as_json:
+        print_json([{"public_id": f"i{item_id}", "stars": stars} for item_id in ids])
+        return
     for item_id in ids:
         output().print(f"i{item_id}  {'*' * (stars or 0) or 'no rating'}", markup=False)
 

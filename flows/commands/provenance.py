@@ -67,6 +67,7 @@ def verify(
                 "ok": found.report.ok and not found.unknown,
                 "checks": [asdict(check) for check in found.report.checks],
                 "unknown": [asdict(each) for each in found.unknown],
+                "notes": list(found.notes),
             }
         )
     else:
@@ -78,6 +79,8 @@ def verify(
 
 
 def _show_checks(found: Verification, *, with_details: bool) -> None:
+    from pipeline.provenance.credential_checks import HOW_TO_INSTALL
+
     console, report = output(), found.report
     for check in report.checks:
         subject = printable(check.subject)
@@ -92,12 +95,17 @@ def _show_checks(found: Verification, *, with_details: bool) -> None:
             console.print(printable(f"{subject}: {check.name}: {check.found}"), markup=False, soft_wrap=True)
     for each in found.unknown:
         tell_error(each.reason)
+    for note in found.notes:
+        tell_error(note, style="yellow")
     if not report.checks and found.unknown:
         return
     count, bad = len(report.subjects), len(report.failed_subjects)
     checked = f"{count} {'picture' if count == 1 else 'pictures'}, {len(report.checks)} checks"
     if bad:
         console.print(f"{checked}: {bad} not as recorded", style="red")
+    elif skipped := len(report.skipped):
+        what = f"{skipped} {'signature' if skipped == 1 else 'signatures'} not checked"
+        console.print(f"{checked}: all others as recorded, {what}: {HOW_TO_INSTALL}", style="yellow", markup=False)
     else:
         console.print(f"{checked}: all as recorded", style="green")
 
@@ -126,7 +134,7 @@ def replay(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a dream again from its record and compare the pixels."""
+    """Make a dream again from its record and compare the pixels; a file that was lost from the store is put back."""
     file = Path(dream).expanduser()
     if file.is_file():
         _replay_file(file, source=source, inputs=inputs, write_to=write_to, workspace=workspace, as_json=as_json)
@@ -178,6 +186,14 @@ def _show_replay(name: str, report: ReplayReport, *, as_json: bool) -> None:
         console = output()
         if report.identical:
             console.print(f"{name}: the pixels are equal", style="green", markup=False)
+        elif report.was_missing:
+            console.print(
+                f"{name}: its file is missing from the store, and the pixels made again are not those on record: "
+                "restore it from a backup",
+                style="red",
+                markup=False,
+                soft_wrap=True,
+            )
         else:
             psnr = "" if report.psnr_db is None else f", PSNR {report.psnr_db:.1f} dB"
             console.print(
@@ -185,6 +201,11 @@ def _show_replay(name: str, report: ReplayReport, *, as_json: bool) -> None:
                 style="yellow" if report.verdict == "within tolerance" else "red",
                 markup=False,
             )
+        if report.put_back:
+            line = f"  its file was missing from the store, and is back as {report.put_back}"
+            console.print(line, markup=False, soft_wrap=True)
+        elif report.was_missing and report.identical:
+            console.print("  its file is missing from the store, and was not put back", markup=False)
         for field, recorded, now in report.environment_differences:
             line = printable(f"  {field}: {recorded} then, {now} now")
             console.print(line, markup=False, soft_wrap=True)

@@ -71,7 +71,9 @@ def agreed_request(
             print_json(_as_json(found))
         else:
             _show(request)
-        raise ShownError(f"to go on with these, say --yes; or: {_command(wanted)}", ExitCode.USAGE)
+        raise ShownError(
+            f"to go on with these, say --yes; or, with your other options: {_command(wanted)}", ExitCode.USAGE
+        )
     return _discuss(request, wanted, asked)
 
 

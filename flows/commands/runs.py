@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 MAX_EXAMPLES = 1000
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Most rows.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Most rows.")]
 
 
 class _Group(TyperGroup):

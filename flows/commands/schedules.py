@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.asked import Asked
-from flows.commands.collect import NetworkOption, PresetOption
+from flows.commands.collect import NetworkOption, PresetOption, ResponsibilityOption
 from flows.commands.common import (
     ExitCode,
     JsonOption,
@@ -58,6 +58,7 @@ def add(
     timezone: Annotated[str, typer.Option("--timezone", help="Time zone of --cron, such as Europe/Berlin.")] = "UTC",
     preset: PresetOption = None,
     network: NetworkOption = None,
+    responsibility: ResponsibilityOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Keep a collection under a name, with its schedule; each run fetches only what is new."""
@@ -70,7 +71,9 @@ def add(
     words = [word.strip() for word in keywords or [] if word.strip()]
     if not words:
         raise ShownError("give at least one keyword", ExitCode.USAGE)
-    environment = environment_for(workspace)
+    environment = environment_for(workspace, dream__responsibility=responsibility)
+    # Those of the settings are the settings' own, and may change; what was said here stays with the collection.
+    said = {"responsibility": environment.values.dream.responsibility} if responsibility else {}
     asked = options.asked(environment, words)
     check_crawl(environment, asked)
     # A schedule runs wherever `serve` was started.
@@ -91,7 +94,7 @@ def add(
             network=look.network,
             cron=cron,
             timezone=timezone,
-            options=replace(asked, more_sources=tuple(others)).options(),
+            options={**replace(asked, more_sources=tuple(others)).options(), **said},
         )
     output().print(f"{name} is kept. Run what is due with: dreamcrawl schedule serve", markup=False)
 
@@ -130,6 +133,8 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = None, as_json: Json
         collection = uow.collections.get(name)
     if collection is None:
         raise ShownError(f"there is no collection {name!r}; `dreamcrawl schedule list` names them", ExitCode.USAGE)
+    if words := (collection.options or {}).get("responsibility"):
+        environment = existing_environment(workspace, dream__responsibility=words)
     asked = Asked(collection.keywords, collection.source, collection.limit).with_options(
         {**(collection.options or {}), "only_new": True}
     )

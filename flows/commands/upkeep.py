@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.upkeep.gc import GcReport
 
 DEFAULT_DAYS = 30
+_MOST_DAYS = 36_500  # a century, within what dates can be
 _MOST_ROWS = 100
 
 
@@ -63,6 +64,7 @@ def fsck(
         quarantine=root.quarantine,
         locks=root.locks,
         caches=(root.thumbnails, root.pages, root.octaves, root.weights),
+        keys=root.keys,
     )
     with open_catalog(environment) as catalog, reporting(quiet=as_json) as reporter:
         report = check_workspace(
@@ -129,7 +131,8 @@ def restore(
 @shows_errors
 def gc(
     days: Annotated[
-        int, typer.Option("--days", min=0, help="Pictures that were withdrawn at least so many days ago.")
+        int,
+        typer.Option("--days", min=0, max=_MOST_DAYS, help="Pictures that were withdrawn at least so many days ago."),
     ] = DEFAULT_DAYS,
     now: Annotated[bool, typer.Option("--now", help="All withdrawn pictures; the same as --days 0.")] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, only list.")] = False,
@@ -196,6 +199,14 @@ def _print_findings(report: FsckReport) -> None:
         f"{report.files} files ({bytes_text(report.bytes)}) hashed, {report.items} pictures looked at: {verdict}",
         markup=False,
     )
+    if report.unrecorded:
+        output().print(
+            f"note: not in the catalog, but in the store since less than an hour: {report.unrecorded}; where nothing "
+            "is at work, see that --workspace and catalog_url name the right one",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _print_backup(report: BackupReport, *, as_json: bool, done: str) -> None:
@@ -225,7 +236,9 @@ def _print_garbage(report: GcReport) -> None:
             output().print(f"and {len(report.garbage) - len(rows)} more; all of them with --json")
         output().print()
     size = f"{report.files} files, {bytes_text(report.bytes)}"
-    if not rows:
+    if report.traces:
+        size += f", and what the catalog has of the looks of {report.traces} pictures"
+    if not rows and not report.traces:
         output().print("nothing to let go of")
     elif report.deleted:
         output().print(f"deleted: {size}")

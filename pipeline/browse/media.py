@@ -23,8 +23,9 @@ DEFAULT_SIDE = 480
 # What a browser shows as a picture and nothing else; never SVG or HTML.
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# The address names the bytes, so they never change under it.
-_FOREVER = "public, max-age=31536000, immutable"
+# The address names the bytes, but a picture that is withdrawn must not be shown from a browser's memory: it asks, and
+# is answered without the bytes.
+_ASK_AGAIN = "private, no-cache"
 # Decoding takes up to some hundred MB for a very large picture; more at a time would not be faster either.
 _DECODERS = 2
 
@@ -115,12 +116,18 @@ def stored(request: Request, blob: KnownBlob, store: Store) -> Response:
     if _is_fresh(request, etag):
         return Response(status_code=304, headers=_cached(etag))
     name = f"{blob.name}.{_EXTENSIONS[blob.media_type]}"
-    headers = {**_cached(etag), "Content-Disposition": f'inline; filename="{name}"'}
+    # Originals are handed out as they came; title, author, source and licence are on the page that this names.
+    page = f"/items/{blob.name}" if blob.name.startswith("i") else f"/dreams/{blob.name}"
+    headers = {
+        **_cached(etag),
+        "Content-Disposition": f'inline; filename="{name}"',
+        "Link": f'<{page}>; rel="describedby"',
+    }
     return Response(store.read(blob.sha256), media_type=blob.media_type, headers=headers)
 
 
 def _cached(etag: str) -> dict[str, str]:
-    return {"ETag": etag, "Cache-Control": _FOREVER}
+    return {"ETag": etag, "Cache-Control": _ASK_AGAIN}
 
 
 def _is_fresh(request: Request, etag: str) -> bool:

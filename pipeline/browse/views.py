@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.browse.state import View
 from pipeline.catalog.gallery_values import Count, Facets, FacetValue, GalleryPage, RunBreakdown, Sort
 from pipeline.licenses import UNKNOWN, license_by_id
+from pipeline.reasons import EXPLAINED, FAILED, FILTERED, OBJECTIONS, POSTPONED, REFUSED, REJECTED, outcome_of
 
 # A recipe has some forty values; a manifest from elsewhere must not fill the page.
 _MOST_ROWS = 300
@@ -124,20 +125,42 @@ def range_text(page: GalleryPage) -> str:
 def funnel(counters: Mapping[str, Any], breakdown: RunBreakdown) -> tuple[Bar, ...]:
     """The funnel of a run; a stage that the run did not come to, or has not, is left out."""
     counts = {name: value for name, value in counters.items() if type(value) is int and value >= 0}
-    reasons = counters.get("reasons")
-    counted = {str(k): v for k, v in reasons.items() if type(v) is int} if isinstance(reasons, Mapping) else {}
-    counted = counted or {each.reason: each.count for each in breakdown.reasons}
+    reasons = _reasons_by_outcome(counters, counts, breakdown)
     longest = max([counts.get(name, 0) for name, *_ in _FUNNEL], default=0) or 1
     bars = []
     for name, label, kind, depth, note in _FUNNEL:
         if name not in counts or (counts[name] == 0 and depth > 0):
             continue
         parts = sorted(
-            ((reason_text(each), n, each) for each, n in counted.items() if _REASONS.get(each) == name),
+            ((reason_text(each), n, each) for each, n in reasons.get(name, {}).items()),
             key=lambda part: (-part[1], part[0]),
         )
         bars.append(Bar(label, counts[name], 100 * counts[name] / longest, kind, depth, note, tuple(parts)))
     return tuple(bars)
+
+
+def _reasons_by_outcome(
+    counters: Mapping[str, Any], counts: Mapping[str, int], breakdown: RunBreakdown
+) -> dict[str, dict[str, int]]:
+    """Outcome -> reason -> how many; as the run has counted them, else by the candidates on record."""
+    of_all = _counted(counters, "reasons") or {each.reason: each.count for each in breakdown.reasons}
+    of_crawl = _counted(counters, "crawl_reasons")
+    outcomes = (REFUSED, FILTERED, POSTPONED, FAILED)
+    there_are = {outcome for outcome in outcomes if counts.get(outcome)}
+    found: dict[str, dict[str, int]] = {"skipped": _counted(counters, "dream_reasons")}
+    for reason, number in of_crawl.items():
+        found.setdefault(outcome_of(reason, there_are), {})[reason] = number
+    for reason, number in of_all.items():
+        if (rest := number - of_crawl.get(reason, 0)) > 0:
+            # Where the crawl's were not counted apart, as in a run that was cut short, they are told by their kind.
+            outcome = REJECTED if "crawl_reasons" in counters else outcome_of(reason, there_are)
+            found.setdefault(outcome, {})[reason] = rest
+    return found
+
+
+def _counted(counters: Mapping[str, Any], name: str) -> dict[str, int]:
+    values = counters.get(name)
+    return {str(k): v for k, v in values.items() if type(v) is int} if isinstance(values, Mapping) else {}
 
 
 def flat_rows(value: Any) -> tuple[tuple[str, str], ...]:
@@ -161,7 +184,8 @@ def license_label(license_id: str | None) -> str:
 
 def reason_text(reason: str) -> str:
     """A stored reason in words."""
-    return _REASON_WORDS.get(reason, reason.replace("_", " "))
+    told = EXPLAINED.get(reason) or OBJECTIONS.get(reason)
+    return told.label if told else reason.replace("_", " ")
 
 
 def count_text(count: Count) -> str:
@@ -224,6 +248,8 @@ _FUNNEL = (
     ("found", "Found", "through", 0, "matched the keywords"),
     ("known", "Already known", "aside", 1, "met before, not fetched again"),
     ("refused", "Refused", "aside", 1, "not asked for"),
+    ("filtered", "Filtered", "aside", 1, "not what was asked for"),
+    ("postponed", "Postponed", "aside", 1, "their host wants to be left alone"),
     ("failed", "Failed", "aside", 1, "no usable answer"),
     ("fetched", "Fetched", "through", 0, "their bytes came in"),
     ("recovered", "Recovered", "through", 1, "taken over from a crawl that was cut short"),
@@ -232,46 +258,12 @@ _FUNNEL = (
     ("rejected", "Rejected", "aside", 1, "not a picture that can be kept"),
     ("accepted", "Accepted", "through", 0, "new pictures"),
     ("already_dreamed", "Already dreamed", "aside", 1, "an earlier run made these dreams"),
-    ("skipped", "Skipped", "aside", 1, "their licence forbids adaptations"),
+    ("skipped", "Not dreamed on", "aside", 1, ""),
     ("dream_failures", "Could not be dreamed", "aside", 1, ""),
     ("dreamed", "Dreamed", "dream", 0, "dreams made by this run"),
     ("verify_failures", "Do not hold", "aside", 1, "a digest differs: run dreamcrawl verify"),
     ("verified", "Verified", "dream", 0, "every digest holds"),
 )
-_REASONS = {
-    **dict.fromkeys(("robots", "opt_out", "address_forbidden"), "refused"),
-    **dict.fromkeys(
-        ("http_4xx", "http_5xx", "dns", "tls", "timeout", "connection", "too_many_redirects", "unreadable"), "failed"
-    ),
-    **dict.fromkeys(
-        (
-            "empty",
-            "too_many_bytes",
-            "too_many_pixels",
-            "too_small",
-            "not_an_image",
-            "format_not_allowed",
-            "truncated",
-            "corrupt",
-        ),
-        "rejected",
-    ),
-}
-_REASON_WORDS = {
-    "robots": "closed by robots.txt",
-    "opt_out": "asked not to be used",
-    "address_forbidden": "address not crawled",
-    "http_4xx": "not there (HTTP 4xx)",
-    "http_5xx": "server error (HTTP 5xx)",
-    "dns": "no such host",
-    "tls": "no secure connection",
-    "connection": "connection broken",
-    "not_an_image": "not a picture",
-    "too_many_bytes": "too many bytes",
-    "too_many_pixels": "too many pixels",
-    "truncated": "cut short",
-    "corrupt": "damaged",
-}
 
 
 def _menu(label: str, view: View, name: str, values: Sequence[FacetValue]) -> Menu:

@@ -5,6 +5,7 @@ Writers take the lock when they begin, so that what they read cannot change befo
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.errors import NotFound, SettingsInvalid, WorkspaceUnusable
 
 BUSY_TIMEOUT_SECONDS = 30.0
+# A Windows path begins with one letter and a colon.
+_HALF_A_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ADVISORY_LOCK = 0x647265616D  # "dream": the one writers of a PostgreSQL catalog take
 # Readers of the gallery come from a pool of forty threads.
 _POOL_SIZE, _POOL_OVERFLOW = 5, 40
@@ -126,12 +129,15 @@ def catalog_url(url_or_path: str | Path) -> URL:
     Raises:
         SettingsInvalid: Not an address, or of a database that is not supported.
     """
-    if isinstance(url_or_path, Path) or "://" not in url_or_path:
+    if isinstance(url_or_path, Path) or ("://" not in url_or_path and not _HALF_A_URL.match(url_or_path)):
         return URL.create("sqlite+pysqlite", database=str(Path(url_or_path).absolute()))
     try:
-        url = make_url(url_or_path)
+        # `postgres` is what many hosting companies hand out.
+        url = make_url(re.sub(r"^postgres(?=://)", "postgresql", url_or_path))
     except Exception as error:
-        raise SettingsInvalid("the catalog's address is not a database URL; see docs/scaling.md") from error
+        raise SettingsInvalid(
+            "the catalog's address is not a database URL such as postgresql://user@host/database; see docs/catalog.md"
+        ) from error
     backend = url.get_backend_name()
     if backend == "sqlite":
         if not url.database or ":memory:" in url.database or url.database.startswith("file:"):
@@ -195,5 +201,5 @@ def _begin_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get(MODE) != WRITE:
         return
     # One writer at a time, as on SQLite: near duplicates are found by looking at all that is there.
-    connection.execute(text(f"SET LOCAL lock_timeout = '{int(BUSY_TIMEOUT_SECONDS)}s'"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{round(BUSY_TIMEOUT_SECONDS * 1000)}ms'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

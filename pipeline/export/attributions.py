@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.export.samples import Credit, Sample
+from pipeline.provenance.markdown import markdown_text
 from pipeline.whole_files import whole_file
 
 TEXT, TABLE = "ATTRIBUTION.md", "ATTRIBUTION.csv"
 
 _COLUMNS = ("key", "title", "creator", "creator_url", "source", "license", "license_url", "share_alike", "credit")
-_MARKUP = re.compile(r"([\\`*_\[\]<>#|~])")
 _HEAD = """# Attribution
 
 Each picture with its title, author, source and licence. Pictures marked *share-alike* may be passed on, altered or not,
@@ -40,7 +39,7 @@ class Attributions:
         credit = sample.credit
         self.share_alike += credit.share_alike
         mark = " *Share-alike.*" if credit.share_alike else ""
-        self._text.write(f"- {sample.key}: {_MARKUP.sub(_escaped, credit.line)}{mark}\n".encode("utf-8", "replace"))
+        self._text.write(f"- {sample.key}: {markdown_text(credit.line)}{mark}\n".encode("utf-8", "replace"))
         self._table.write(_csv_line(_cells(sample.key, credit)))
 
 
@@ -69,10 +68,6 @@ def _cells(key: str, credit: Credit) -> tuple[str, ...]:
         share_alike,
         credit.line,
     )
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\{match[1]}" if match[1] not in "<>" else {"<": "&lt;", ">": "&gt;"}[match[1]]
 
 
 def _csv_line(cells: tuple[str, ...]) -> bytes:

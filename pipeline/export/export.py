@@ -19,7 +19,7 @@ from pipeline.errors import UsageError, WorkspaceUnusable
 from pipeline.export.attributions import TABLE, TEXT, attributions_in
 from pipeline.export.samples import SHARD_DIGITS, key_of, samples_of
 from pipeline.export.selection import DAMAGED, WITHDRAWN, Selection, choose
-from pipeline.export.shards import WRITERS, ShardWriter, Written, sweep
+from pipeline.export.shards import WRITERS, ShardWriter, Written, is_half_written, sweep
 from pipeline.store import Store
 from pipeline.whole_files import whole_file, write_whole
 
@@ -101,7 +101,6 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             sweep(folder)
-            _write_json(folder / MANIFEST, {**facts, "complete": False})
             return _export(folder, writer, catalog, selection, shard_size, facts=facts, on_progress=on_progress)
 
 
@@ -121,7 +120,10 @@ def _export(
     if shards > 10**SHARD_DIGITS:
         raise UsageError(f"{shards} shards are more than their names can tell; make --shard-size larger")
     left_out, written = Counter(chosen.left_out), list[Written]()
-    writer.remove_others(shards)
+    before = _shards_there(folder)
+    # First of all, so that the next export knows which shards are ours, wherever this one stops.
+    _write_json(folder / MANIFEST, {**facts, "complete": False, "shards": max(shards, before)})
+    writer.remove_others(shards, before=before)
     with whole_file(folder / DIGESTS) as digests:
 
         def note(name: str, sha256: str) -> None:
@@ -171,18 +173,29 @@ def _check(folder: Path, settings: Any) -> None:
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; give a folder")
-    if not any(folder.iterdir()):
-        return
-    try:
-        there = json.loads((folder / MANIFEST).read_bytes())
-        before = there["settings"] if there["schema"] == SCHEMA else None
-    except (OSError, ValueError, RecursionError, TypeError, KeyError):
-        before = None
+    if all(each.name == _LOCK or is_half_written(each) for each in folder.iterdir()):
+        return  # empty, or all that one left that found the disk full
+    there = _manifest_there(folder)
+    before = there.get("settings") if there.get("schema") == SCHEMA else None
     if not isinstance(before, dict):
         raise UsageError(f"{folder} is not empty, and holds no export of this version; choose another folder")
     if before != settings:
         differ = ", ".join(sorted(name for name in {*before, *settings} if before.get(name) != settings.get(name)))
         raise UsageError(f"{folder} holds an export with other settings ({differ}); choose another folder")
+
+
+def _manifest_there(folder: Path) -> Mapping[str, Any]:
+    try:
+        there = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return there if isinstance(there, dict) else {}
+
+
+def _shards_there(folder: Path) -> int:
+    """How many shards an earlier export has written, or was about to."""
+    found = _manifest_there(folder).get("shards")
+    return min(found, 10**SHARD_DIGITS) if isinstance(found, int) else 0
 
 
 @contextmanager

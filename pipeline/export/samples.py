@@ -11,10 +11,16 @@ from typing import Any
 from pipeline.catalog import export_queries
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.values import Derivation, Item, ItemKeyword, Sighting
-from pipeline.export.selection import inputs_of
-from pipeline.licenses import License
-from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
-from pipeline.provenance.sharing import public_url, sharing_of, web_address
+from pipeline.licenses import License, license_on_record
+from pipeline.provenance.attribution import (
+    credit_dream,
+    credit_original,
+    inputs_on_record,
+    license_address,
+    license_of,
+)
+from pipeline.provenance.permission import permission_on_record
+from pipeline.provenance.sharing import Sharing, public_url, sharing_of, web_address
 
 SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 """Media type -> ending of the picture's file."""
@@ -107,7 +113,7 @@ def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Se
         caption = next(filter(None, [*(each.caption for each in seen), item.title, *(each.alt for each in seen)]), "")
         about = _about(key, item, seen, caption=caption, media_type=blob.media_type, keywords=keywords.get(item_id, []))
         if dream is not None:
-            about |= _altered(item, dream)
+            about |= _altered(item, dream, credit=credit_dream(item, seen, dream))
         samples.append(
             Sample(
                 key=key,
@@ -182,9 +188,10 @@ def _about(
     }
 
 
-def _altered(item: Item, dream: Derivation) -> dict[str, Any]:
+def _altered(item: Item, dream: Derivation, *, credit: str) -> dict[str, Any]:
     """What a dream's JSON says otherwise than its source's, and how it was made."""
     manifest = dream.manifest
+    permission, sharing = permission_on_record(manifest), _sharing(item, dream)
     render = manifest.get("render")
     return {
         "width": dream.width,
@@ -193,6 +200,7 @@ def _altered(item: Item, dream: Derivation) -> dict[str, Any]:
         "original_height": dream.height,
         "sha256": dream.blob_sha256,
         "pixel_sha256": dream.pixel_sha256,
+        "attribution": credit,
         "derivation": {
             "id": f"d{dream.id}",
             "key": dream.key,
@@ -203,7 +211,7 @@ def _altered(item: Item, dream: Derivation) -> dict[str, Any]:
                 "width": item.width,
                 "height": item.height,
             },
-            "inputs": [dict(each) for each in inputs_of(dream)],
+            "inputs": [dict(each) for each in inputs_on_record(manifest)],
             "preset": dream.preset,
             "recipe": dict(dream.recipe),
             "recipe_sha256": dream.recipe_sha256,
@@ -214,24 +222,47 @@ def _altered(item: Item, dream: Derivation) -> dict[str, Any]:
             "seed": render.get("seed") if isinstance(render, Mapping) else None,
             "jitter_sha256": render.get("jitter_sha256") if isinstance(render, Mapping) else None,
             "manifest_sha256": dream.manifest_sha256,
-            "sharing": sharing_of(license_of(item)).to_json(),
+            "permission": permission.to_json() if permission else None,
+            "sharing": sharing.to_json(),
         },
+        **_license_fields(sharing),
     }
 
 
+def _license_fields(sharing: Sharing) -> dict[str, Any]:
+    """The licence that the dream itself must carry, in the fields of its original's; nothing where it may be chosen."""
+    if sharing.license_id is None:
+        return {}
+    demanded = license_on_record(sharing.license_id, sharing.license_url)
+    return {"license": demanded.id, "license_name": demanded.name, "license_url": demanded.url}
+
+
+def _sharing(item: Item, dream: Derivation) -> Sharing:
+    """The terms of a dream by what is known of its parts today."""
+    declared = [each.get("license") for each in inputs_on_record(dream.manifest)]
+    parts = [
+        license_on_record(str(each.get("id")), str(each.get("url") or ""))
+        for each in declared
+        if isinstance(each, Mapping)
+    ]
+    return sharing_of(license_of(item), *parts, permission=permission_on_record(dream.manifest))
+
+
 def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None) -> Credit:
-    license_, first = license_of(item), _first(sightings)
+    license_, license_url, first = license_of(item), license_address(item), _first(sightings)
     creator_url = web_address(next(filter(None, (each.creator_url for each in sightings)), None))
     line = credit_original(item, sightings) if dream is None else credit_dream(item, sightings, dream)
-    for each in inputs_of(dream) if dream is not None else []:
-        line += f" With {each.get('title') or each.get('item')} by {each.get('creator') or 'an unknown creator'}."
+    # A guide may be share-alike where the original is not; what the dream must carry is told then.
+    if dream is not None and (sharing := _sharing(item, dream)).license_id is not None:
+        license_ = license_on_record(sharing.license_id, sharing.license_url)
+        license_url = license_.url
     return Credit(
         title=item.title or "",
         creator=item.creator or "",
         creator_url=creator_url or "",
         source=(_address(first.page_url) or "") if first else "",
         license=license_,
-        license_url=license_address(item) or "",
+        license_url=license_url or "",
         share_alike=license_.share_alike,
         line=line,
     )

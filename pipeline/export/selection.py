@@ -12,8 +12,8 @@ from pipeline.catalog import export_queries
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.values import Derivation, Item, ItemFilter
 from pipeline.errors import UsageError
-from pipeline.licenses import UNKNOWN, License, license_by_id
-from pipeline.provenance.attribution import license_of
+from pipeline.licenses import UNKNOWN, License, joint_terms, license_by_id
+from pipeline.provenance.attribution import inputs_on_record, license_of
 
 PAGE = 500
 """Items looked at in one reading of the catalog, so that no long one keeps its log from being folded in."""
@@ -131,19 +131,17 @@ def objection_to_license(license_: License, licenses: Sequence[str], what: What)
     return OTHER_LICENSE if shareable else NOT_SHAREABLE
 
 
-def inputs_of(dream: Derivation) -> list[Mapping[str, Any]]:
-    """The other pictures that had a part in a dream, guides and masks, as its manifest names them."""
-    inputs = dream.manifest.get("inputs")
-    return [each for each in inputs if isinstance(each, Mapping)] if isinstance(inputs, Sequence) else []
-
-
 def _objection(item: Item, dream: Derivation | None, selection: Selection, withdrawn: frozenset[int]) -> str | None:
-    inputs = inputs_of(dream) if dream is not None else []
+    inputs = inputs_on_record(dream.manifest) if dream is not None else []
     if item.withdrawn_at is not None or any(_item_id(each) in withdrawn for each in inputs):
         return WITHDRAWN
     licenses = [license_of(item), *(_license_of_input(each) for each in inputs)]
     objections = (objection_to_license(each, selection.licenses, selection.what) for each in licenses)
-    return next(filter(None, objections), None)
+    found = next(filter(None, objections), None)
+    # Each may be kept alone and not all of them together: then the dream is nobody's to pass on.
+    if found is None and inputs and ANY not in selection.licenses and joint_terms(licenses) is None:
+        return NOT_SHAREABLE
+    return found
 
 
 def _item_id(entry: Mapping[str, Any]) -> int:

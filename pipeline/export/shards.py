@@ -50,7 +50,8 @@ class ShardWriter(ABC):
     """Writes the shards of one layout."""
 
     name: ClassVar[str]
-    own_names: ClassVar[re.Pattern[str]]
+    suffix: ClassVar[str]
+    """Of what a shard is, beside its `_stats.json`: a file, or a folder without a suffix."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder = folder
@@ -64,12 +65,21 @@ class ShardWriter(ABC):
             OSError: The folder cannot be written, or the disk is full.
         """
 
-    def remove_others(self, shards: int) -> None:
-        """Delete what an earlier export left of shards that there are no more."""
-        for path in sorted(self._folder.iterdir()):
-            found = self.own_names.fullmatch(path.name)
-            if found and int(found[1]) >= shards:
-                _remove(path)
+    def remove_others(self, shards: int, *, before: int) -> None:
+        """Delete shards that an earlier export wrote, and that there are no more; what others put there stays.
+
+        before: How many shards that export had.
+
+        Raises:
+            UsageError: In place of a shard's folder there is a link, which may lead anywhere.
+        """
+        for number in range(max(shards, before)):
+            if (self._folder / shard_name(number)).is_symlink():
+                raise UsageError(f"{self._folder / shard_name(number)} is a link; choose another folder, or remove it")
+            sweep(self._folder / shard_name(number))
+        for number in range(shards, before):
+            for suffix in (self.suffix, _STATS):
+                _remove(self._folder / f"{shard_name(number)}{suffix}", of_shard=number)
 
     def _readable(self, samples: Sequence[Sample], damaged: list[Sample]) -> Iterator[tuple[Sample, bytes]]:
         for sample in samples:
@@ -102,7 +112,7 @@ class FilesWriter(ShardWriter):
     """A folder for each shard: `00000/000000000.jpg`, `.txt`, `.json`."""
 
     name: ClassVar[str] = "files"
-    own_names: ClassVar[re.Pattern[str]] = re.compile(r"(\d{5,})(?:_stats\.json)?")
+    suffix: ClassVar[str] = ""
 
     def write(self, number: int, samples: Sequence[Sample]) -> Written:
         """Write what is missing or other than it would be; files of no sample are deleted."""
@@ -126,7 +136,7 @@ class FilesWriter(ShardWriter):
                     kept = False
                 digests[f"{sample.key}.{suffix}"] = hashlib.sha256(content).hexdigest()
         for path in sorted(folder.iterdir()):
-            if path.name not in digests and _SAMPLE_FILE.fullmatch(path.name):
+            if path.name not in digests and _is_of(path, number):
                 path.unlink()
                 kept = False
         stats = self._write_stats(number, samples, len(damaged))
@@ -138,8 +148,6 @@ class FilesWriter(ShardWriter):
 
 class OneFileWriter(ShardWriter):
     """Shards that are one file each."""
-
-    suffix: ClassVar[str]
 
     def write(self, number: int, samples: Sequence[Sample]) -> Written:
         """Write the file, unless the one that is there has the digests of what it would be."""
@@ -177,7 +185,6 @@ class WebdatasetWriter(OneFileWriter):
 
     name: ClassVar[str] = "webdataset"
     suffix: ClassVar[str] = ".tar"
-    own_names: ClassVar[re.Pattern[str]] = re.compile(r"(\d{5,})(?:\.tar|_stats\.json)")
 
     def _fill(self, file: _Hashing, samples: Iterator[tuple[Sample, bytes]]) -> None:
         with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
@@ -194,7 +201,6 @@ class ParquetWriter(OneFileWriter):
 
     name: ClassVar[str] = "parquet"
     suffix: ClassVar[str] = ".parquet"
-    own_names: ClassVar[re.Pattern[str]] = re.compile(r"(\d{5,})(?:\.parquet|_stats\.json)")
 
     def __init__(self, folder: Path, store: Store) -> None:
         try:
@@ -226,6 +232,7 @@ class ParquetWriter(OneFileWriter):
 WRITERS: Mapping[str, type[ShardWriter]] = {each.name: each for each in (FilesWriter, WebdatasetWriter, ParquetWriter)}
 """By the name of the format."""
 
+_HALF_WRITTEN = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]+")
 _SAMPLE_FILE = re.compile(r"\d+\.(?:jpg|png|webp|gif|bin|txt|json)")
 _WHOLE = frozenset({"width", "height", "original_width", "original_height"})
 _COLUMNS = (
@@ -263,9 +270,15 @@ class _Hashing(io.RawIOBase):
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed exports left half written; the caller holds the lock."""
-    for path in (*folder.glob(f"{TEMPORARY_PREFIX}*"), *folder.glob(f"*/{TEMPORARY_PREFIX}*")):
-        path.unlink(missing_ok=True)
+    """Delete what killed exports left half written in a folder; the caller holds the lock."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if is_half_written(path):
+            path.unlink(missing_ok=True)
+
+
+def is_half_written(path: Path) -> bool:
+    """Whether it is a file that a killed export left; its name is one that `whole_file` gives."""
+    return bool(_HALF_WRITTEN.fullmatch(path.name)) and not path.is_dir()
 
 
 def _keys(samples: Sequence[Sample]) -> frozenset[str]:
@@ -305,13 +318,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _remove(path: Path) -> None:
+def _is_of(path: Path, number: int) -> bool:
+    """Whether a file is one of the samples of this shard, whose keys begin with its name."""
+    return path.name.startswith(shard_name(number)) and bool(_SAMPLE_FILE.fullmatch(path.name)) and not path.is_dir()
+
+
+def _remove(path: Path, *, of_shard: int) -> None:
     """Delete a shard's file, or its folder with the samples in it; a folder with anything else stays."""
-    if not path.is_dir() or path.is_symlink():
-        path.unlink()
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
         return
     for inside in path.iterdir():
-        if _SAMPLE_FILE.fullmatch(inside.name):
+        if _is_of(inside, of_shard):
             inside.unlink()
     if not any(path.iterdir()):
         path.rmdir()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.catalog.values import Derivation, Item, Sighting
-from pipeline.licenses import UNKNOWN, License, license_by_id
+from pipeline.licenses import UNKNOWN, License
+from pipeline.provenance.permission import Basis, license_of, permission_on_record
 from pipeline.provenance.sharing import public_url, web_address
+
+__all__ = ["credit_dream", "credit_original", "license_address", "license_of", "permissions", "responsibility_of"]
 
 # Marks that turn the direction of all text after them, past the end of the title that holds them.
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-
-
-def license_of(item: Item) -> License:
-    """What the item's licence permits; an absent one is unknown."""
-    return license_by_id(item.license_id or UNKNOWN)
 
 
 def license_address(item: Item) -> str | None:
@@ -31,10 +30,41 @@ def credit_original(item: Item, sightings: Sequence[Sighting]) -> str:
 
 
 def credit_dream(item: Item, sightings: Sequence[Sighting], dream: Derivation) -> str:
-    """The credit of a dream: that it is altered, by what, and from which original."""
+    """The credit of a dream: that it is altered, by what, from which original, and with which guides and masks.
+
+    What its maker takes responsibility for stands in it too.
+    """
     look = f"preset {dream.preset}, " if dream.preset else ""
     original = credit_original(item, sightings).removesuffix(".")
-    return f"Altered with a neural network by dreamcrawl ({look}network {dream.network}); original: {original}."
+    line = f"Altered with a neural network by dreamcrawl ({look}network {dream.network}); original: {original}."
+    for each in inputs_on_record(dream.manifest):
+        line += f" With {credit_input(each)}."
+    words = responsibility_of(dream)
+    return f"{line} Made on its maker\u2019s own responsibility: \u201c{_one_line(words)}\u201d." if words else line
+
+
+def credit_input(entry: Mapping[str, Any]) -> str:
+    """The credit of a guide or mask, without a full stop, from a dream's record of it."""
+    title = f"\u201c{_one_line(str(entry['title']))}\u201d" if entry.get("title") else f"picture {entry.get('item')}"
+    creator = f" by {_one_line(str(entry['creator']))}" if entry.get("creator") else ", creator unknown"
+    told = entry.get("license")
+    license_ = told if isinstance(told, Mapping) else {}
+    is_known = license_.get("id") not in {None, UNKNOWN}
+    name = _one_line(str(license_.get("name"))) if is_known else "licence unknown"
+    address = web_address(str(license_["url"])) if license_.get("url") else None
+    return f"{title}{creator}, {name} ({address})" if address else f"{title}{creator}, {name}"
+
+
+def inputs_on_record(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The other pictures that had a part in a dream, guides and masks, as its manifest names them."""
+    inputs = manifest.get("inputs")
+    return [each for each in inputs if isinstance(each, Mapping)] if isinstance(inputs, list | tuple) else []
+
+
+def responsibility_of(dream: Derivation) -> str:
+    """The words in which its maker took responsibility for a dream; empty where the licences permit it."""
+    permission = permission_on_record(dream.manifest)
+    return permission.words if permission is not None and permission.basis is Basis.RESPONSIBILITY else ""
 
 
 def permissions(license_: License) -> tuple[tuple[str, str], ...]:

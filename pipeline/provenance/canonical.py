@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Any, Never
 
@@ -13,6 +14,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _REPLACEMENT = "\ufffd"
 _ESCAPED_BYTES = {"&": 5, "<": 4, ">": 4, '"': 2, "\\": 2, "\t": 2, "\n": 2, "\r": 2}
 _ELLIPSIS = "\u2026"
+_MAX_SHOWN = 40
 
 
 class NotJson(ValueError):
@@ -43,23 +45,18 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     """The JSON object in a text, or in its UTF-8 bytes, that may come from anyone.
 
     Raises:
-        NotJson: Not JSON, no object, nested too deeply, a key twice in one object, or NaN and infinity.
+        NotJson: Not JSON, no object, nested too deeply, a key twice in one object, NaN and infinity, a number too
+            large for a float, or half of a surrogate pair.
     """
-
-    def refuse(constant: str) -> Never:
-        raise NotJson(f"{constant} is no JSON number")
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        # Of two values under one key, readers differ in which they show.
-        if len(found := dict(pairs)) != len(pairs):
-            raise NotJson("a key stands twice in one object")
-        return found
-
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
-        value = json.loads(decoded, parse_constant=refuse, object_pairs_hook=unique)
+        value = json.loads(decoded, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+        # Half of a surrogate pair has no bytes in UTF-8, and so no digest; an escape can spell it.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except NotJson:
         raise
+    except UnicodeEncodeError as error:
+        raise NotJson("half of a surrogate pair is no text") from error
     except ValueError as error:
         raise NotJson(str(error)) from error
     except RecursionError as error:
@@ -67,6 +64,23 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotJson("no JSON object")
     return value
+
+
+def _refuse(constant: str) -> Never:
+    raise NotJson(f"{constant} is no JSON number")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise NotJson(f"{number[:_MAX_SHOWN]} is too large")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two values under one key, readers differ in which they show.
+    if len(found := dict(pairs)) != len(pairs):
+        raise NotJson("a key stands twice in one object")
+    return found
 
 
 def escape_xml(text: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 from pipeline.provenance.canonical import cut_text
 from pipeline.provenance.manifest import digital_source_type, manifest_sha256, starts_from_picture
+from pipeline.provenance.permission import permission_on_record
 from pipeline.provenance.sharing import web_address
+from pipeline.provenance.xmp import attribution
 
 ORIGINAL = "original"
 """Label of the ingredient that a dream was made of."""
@@ -16,7 +18,7 @@ ORIGINAL = "original"
 NAMESPACE = "dreamcrawl."
 """What the parameters of an action begin with that are ours and not the standard's."""
 
-_MAX_TEXT_BYTES = 500
+_MAX_TEXT_BYTES, _MAX_LINE_BYTES = 500, 1_500
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def _actions(
 
 
 def _parameters(manifest: Mapping[str, Any], ingredients: Sequence[str]) -> dict[str, Any]:
+    permission = permission_on_record(manifest)
     own = {
         "derivation_key": manifest["derivation_key"],
         "manifest_sha256": manifest_sha256(manifest),
@@ -104,6 +107,11 @@ def _parameters(manifest: Mapping[str, Any], ingredients: Sequence[str]) -> dict
         "engine_version": manifest["engine_version"],
         "seed": manifest["render"]["seed"],
         "source_sha256": manifest["source"]["sha256"],
+        "attribution": cut_text(attribution(manifest), _MAX_LINE_BYTES),
+        "terms": manifest["sharing"]["terms"],
+        "license": manifest["sharing"]["license_id"],
+        "permission": permission.basis.value if permission else None,
+        "responsibility": permission.words or None if permission else None,
     }
     parameters: dict[str, Any] = {"description": "DeepDream: gradient ascent through a trained network"}
     if inputs := [label for label in ingredients if label != ORIGINAL]:

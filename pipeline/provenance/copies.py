@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline import whole_files
 from pipeline.catalog.values import Derivation
-from pipeline.errors import WorkspaceUnusable
+from pipeline.errors import StoreCorrupt, WorkspaceUnusable
 from pipeline.provenance.canonical import NotJson, parse_object
 from pipeline.store import Store
 
@@ -85,6 +85,9 @@ def restore_copy(derivation: Derivation, store: Store, dreams_folder: Path) -> b
     copy = dreams_folder / derivation.file_name
     restored = False
     if not copy.exists():
+        if not store.has(derivation.blob_sha256):
+            name = f"d{derivation.id}"
+            raise StoreCorrupt(f"the file of {name} is missing from the store: dreamcrawl replay {name} makes it again")
         write_whole(copy, store.read(derivation.blob_sha256))
         restored = True
     if not sidecar_path(copy).exists():

@@ -24,11 +24,13 @@ class Trust:
 
     Attributes:
         anchors_pem: Certificates that are trusted, with those below them.
-        required: Whether a signature by anybody else is a failure; else it is told, and holds.
+        required: Whether no signature, or one by anybody else, is a failure; else it is told, and holds.
+        problem: Why those who should be trusted are not known; empty when they are, or when nobody should.
     """
 
     anchors_pem: bytes = b""
     required: bool = False
+    problem: str = ""
 
 
 NOBODY = Trust()
@@ -40,40 +42,63 @@ def signature_on_record(manifest: Mapping[str, Any] | None) -> Mapping[str, Any]
     return signature if isinstance(signature, Mapping) else None
 
 
+def earlier_files(manifest: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Digests of what a dream's file was before it was signed later, or was lost and made again; oldest first."""
+    found: dict[str, None] = {}
+    for part in (manifest.get("made_again") if manifest is not None else None, signature_on_record(manifest)):
+        told = part.get("earlier_files") if isinstance(part, Mapping) else None
+        found |= dict.fromkeys(str(each) for each in told) if isinstance(told, list | tuple) else {}
+    return tuple(found)
+
+
 def check_credentials(
     checks: Checks, data: bytes, *, expected: Mapping[str, Any] | None, trust: Trust, path: Path
 ) -> State | None:
     """Check the C2PA manifest in a file; what came of it, or None when there is none and none was expected.
 
-    expected: `signature_on_record` of the dream that the file holds. Without one the manifest may be anybody's.
+    expected: `signature_on_record` of the dream that the file holds. Without one the manifest may be anybody's. Whoever
+    takes the signature out can take this out as well, so that only `trust.required` tells one that never had any.
     """
     kind = sniff(data).name
     if kind not in MEDIA_TYPES:
-        return None
+        return _absent(checks, expected, trust=trust, path=path)
     if not is_installed():
-        return _without_library(checks, data, expected=expected, path=path)
+        return _without_library(checks, data, expected=expected, trust=trust, path=path)
     found = read_credentials(data, media_type=MEDIA_TYPES[kind], anchors_pem=trust.anchors_pem)
-    if found is None or (found.state == "elsewhere" and expected is not None):
-        return _absent(checks, expected, path)
+    if found is None:
+        return _absent(checks, expected, trust=trust, path=path)
     if found.state == "elsewhere":
-        return found.state
+        return _absent(checks, expected, trust=trust, path=path) or found.state
     _check_signature(checks, found, expected=expected, trust=trust, path=path)
     if expected is None:
         _tell_claims(checks, found)
     return found.state
 
 
-def _absent(checks: Checks, expected: Mapping[str, Any] | None, path: Path) -> State | None:
+def check_unsigned(checks: Checks, *, trust: Trust, path: Path) -> None:
+    """Note that something without a signature is no proof to those who ask for one."""
+    if trust.required:
+        checks.fails(NAME, expected="a signature under the trust anchors given", found="absent", path=path)
+
+
+def _absent(checks: Checks, expected: Mapping[str, Any] | None, *, trust: Trust, path: Path) -> State | None:
     if expected is None:
+        check_unsigned(checks, trust=trust, path=path)
         return None
     checks.fails(NAME, expected=f"signed by {expected.get('signer')}", found="absent", path=path)
     return "invalid"
 
 
-def _without_library(checks: Checks, data: bytes, *, expected: Mapping[str, Any] | None, path: Path) -> State | None:
+def _without_library(
+    checks: Checks, data: bytes, *, expected: Mapping[str, Any] | None, trust: Trust, path: Path
+) -> State | None:
     if find_manifest_store(data) is None:
-        return _absent(checks, expected, path)
-    checks.holds(NAME, found=f"there, and not checked; {HOW_TO_INSTALL}")
+        return _absent(checks, expected, trust=trust, path=path)
+    found = f"there, and not checked; {HOW_TO_INSTALL}"
+    if trust.required:
+        checks.fails(NAME, expected="a signature under the trust anchors given", found=found, path=path)
+    else:
+        checks.skips(NAME, found=found)
     return "valid"
 
 

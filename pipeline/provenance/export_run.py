@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from pipeline.provenance.prov import prov_json
 from pipeline.provenance.rocrate import PROV, Crate, crate_of
 from pipeline.provenance.run_graph import RunGraph, read_run
 from pipeline.store import Store
+from pipeline.whole_folders import whole_folder
 
 FORMATS = ("prov", "ro-crate")
 
@@ -50,6 +49,7 @@ def export_run(
         NotFound: There is no such run.
         UsageError: The folder has something in it, or the format is another.
         StoreCorrupt: A stored picture was damaged while it was written.
+        CatalogBusy: Another process writes to the same folder.
         WorkspaceUnusable: The folder cannot be written; nothing is left behind.
     """
     if format_ not in FORMATS:
@@ -72,18 +72,8 @@ def _prov_only(graph: RunGraph) -> Crate:
 
 
 def _write(folder: Path, crate: Crate, store: Store) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=whole_files.TEMPORARY_PREFIX, dir=folder.parent))
-    try:
+    with whole_folder(folder) as filling:
         for name, data in crate.files.items():
-            whole_files.write_whole(temporary / name, data)
+            whole_files.write_whole(filling / name, data)
         for name, sha256 in crate.stored.items():
-            whole_files.write_whole(temporary / name, store.read(sha256))
-        temporary.chmod(0o755)  # mkdtemp makes it private
-        if folder.exists():
-            folder.rmdir()  # empty; Windows renames to no folder that is there
-        # Rename last: no reader may see half an export.
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+            whole_files.write_whole(filling / name, store.read(sha256))

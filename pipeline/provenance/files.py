@@ -24,7 +24,14 @@ from pipeline.provenance.checks import (
     pixels_of,
 )
 from pipeline.provenance.copies import SIDECAR_SUFFIX, SUFFIX_OF_FORMAT, read_sidecar, sidecar_of, sidecar_path
-from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record
+from pipeline.provenance.credential_checks import (
+    NOBODY,
+    Trust,
+    check_credentials,
+    check_unsigned,
+    earlier_files,
+    signature_on_record,
+)
 from pipeline.provenance.manifest import manifest_sha256
 from pipeline.provenance.preparation import STORED_LIMITS
 from pipeline.provenance.xmp import Embedded, read_xmp
@@ -41,7 +48,7 @@ def verify_file(
 
     A dream is checked against the record inside it, against the sidecar beside it, and against the catalog where it
     is known there; an original against the catalog. Without a catalog the first two are all there is. The C2PA manifest
-    of any picture is checked, and what it claims is told.
+    of any picture is checked, and what it claims is told; where `trust` asks for a signature, there must be one.
     store: names the files whose name is their digest; may be None.
 
     Raises:
@@ -156,7 +163,12 @@ def _check_derivation(
     checks: Checks, data: bytes, *, derivation: Derivation, embedded: Embedded | None, path: Path
 ) -> None:
     checks.holds("catalog", found=f"d{derivation.id}, made from i{derivation.item_id}")
-    checks.equal("bytes", derivation.blob_sha256, found=digest_of(data), path=path)
+    found = digest_of(data)
+    if found in earlier_files(derivation.manifest):
+        checks.holds("bytes", found=f"those of d{derivation.id} before it was signed or made again")
+        check_pixels(checks, data, expected=derivation.pixel_sha256, path=path)
+        return
+    checks.equal("bytes", derivation.blob_sha256, found=found, path=path)
     if embedded is None:
         checks.fails("embedded record", expected=derivation.manifest_sha256, found="absent", path=path)
         check_pixels(checks, data, expected=derivation.pixel_sha256, path=path)
@@ -207,6 +219,7 @@ def _verify_sidecar(
             check_sidecar(checks, data, expected=sidecar_of(derivation), path=path)
     if not picture.is_file():
         checks.holds("picture", found="not beside its sidecar", path=picture)
+        check_unsigned(checks, trust=trust, path=path)
         return VerifyReport(tuple(checks.done))
     return VerifyReport((*checks.done, *verify_file(picture, catalog=catalog, store=store, trust=trust).checks))
 

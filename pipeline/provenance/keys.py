@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +19,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from pipeline.errors import KeysUnusable, UsageError, WorkspaceUnusable
+from pipeline.provenance.certificates import (
+    key_pem,
+    make_leaf,
+    make_root,
+    pem_of,
+    public_bytes,
+    subject_of,
+)
 
 SIGNING_KEY = "signing-key.pem"
 SIGNING_CHAIN = "signing-chain.pem"
@@ -30,16 +37,19 @@ TRUST_ANCHOR = "trust-anchor.pem"
 ROOT_KEY = "root-key.pem"
 
 DEFAULT_NAME = "dreamcrawl"
+MOST_YEARS = 100
 DEFAULT_YEARS = 10
 """Without a time-stamp authority a signature holds no longer than its certificate, so that it must live long."""
 
 MAX_NAME = 64
 """Bytes of a common name or an organization: the upper bounds of RFC 5280, appendix A.1, which readers differ on."""
 
+ROOT_LIVES = 2
+"""How many times as long as a signing certificate its root is valid."""
+
 _ROOT = " root"
 _MAX_FILE = 2**20
-_DAYS_IN_YEAR = 365.25
-_CLOCKS_DIFFER = timedelta(hours=1)
+DAYS_IN_YEAR = 365.25
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _LEAST_RSA_BITS = 2048
 
@@ -82,7 +92,7 @@ def make_keys(
 
     folder: new or empty. All four files appear in it at once, readable by their owner only.
     name: common name of the signing certificate; anybody who gets a signed picture can read it.
-    years: how long both certificates are valid, from now on.
+    years: how long the signing certificate is valid, from now on; the root is for twice as long, for those to come.
 
     Raises:
         UsageError: The folder has something in it, which is never overwritten; or a name that is empty or too long.
@@ -92,9 +102,9 @@ def make_keys(
         is_text = text.isprintable() and (text.strip() or what != "name")
         if not is_text or len(text.encode()) > MAX_NAME:
             raise UsageError(f"the {what} in a certificate has 1 to {MAX_NAME} printable bytes in UTF-8, got {text!r}")
-    if not 0 < years <= 100:
-        raise UsageError(f"certificates are valid for more than 0 and up to 100 years, got {years:g}")
-    content = _pair(name.strip(), organization.strip(), timedelta(days=years * _DAYS_IN_YEAR))
+    if not 0 < years <= MOST_YEARS:
+        raise UsageError(f"certificates are valid for more than 0 and up to {MOST_YEARS} years, got {years:g}")
+    content = _pair(name.strip(), organization.strip(), timedelta(days=years * DAYS_IN_YEAR))
     try:
         if folder.exists() and (found := sorted(each.name for each in folder.iterdir())):
             raise UsageError(
@@ -122,10 +132,10 @@ def read_keys(key: Path, chain: Path, anchors: Path | None = None, *, at: dateti
         KeysUnusable: A file cannot be read, the key is not that of the first certificate, is encrypted or of a kind
             that C2PA has not, or the certificate is not valid at that moment.
     """
-    private = _private_key(key)
+    private = read_private_key(key)
     certificates = read_certificates(chain)
     leaf = certificates[0]
-    if _public_bytes(private.public_key()) != _public_bytes(leaf.public_key()):
+    if public_bytes(private.public_key()) != public_bytes(leaf.public_key()):
         raise KeysUnusable(
             f"{key} is not the key of the first certificate in {chain}; give the pair that belongs together"
         )
@@ -135,14 +145,17 @@ def read_keys(key: Path, chain: Path, anchors: Path | None = None, *, at: dateti
         (f"out of date since {leaf.not_valid_after_utc:%Y-%m-%d}", moment > leaf.not_valid_after_utc),
     ):
         if is_wrong:
-            raise KeysUnusable(f"the signing certificate in {chain} is {when}; make new keys or name others")
+            raise KeysUnusable(
+                f"the signing certificate in {chain} is {when}; `dreamcrawl keys renew` makes another "
+                "for the keys of `keys init`; or name others"
+            )
     trusted = read_certificates(anchors) if anchors is not None else certificates[-1:]
     return SigningKeys(
         key_pem=private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
-        chain_pem=_pem(certificates),
-        anchors_pem=_pem(trusted),
+        chain_pem=pem_of(certificates),
+        anchors_pem=pem_of(trusted),
         algorithm=_algorithm(private, key),
         signer=_named(leaf.subject),
         issuer=_named(leaf.issuer),
@@ -162,7 +175,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError as error:
-        raise KeysUnusable(f"{path} holds no certificate in PEM that can be read: {_line(error)}") from error
+        raise KeysUnusable(f"{path} holds no certificate in PEM that can be read") from error
 
 
 def certificates_pem(path: Path, *, last_only: bool = False) -> bytes:
@@ -174,7 +187,7 @@ def certificates_pem(path: Path, *, last_only: bool = False) -> bytes:
         KeysUnusable: As `read_certificates`.
     """
     found = read_certificates(path)
-    return _pem(found[-1:] if last_only else found)
+    return pem_of(found[-1:] if last_only else found)
 
 
 def certificate_name(der: bytes) -> str | None:
@@ -188,66 +201,16 @@ def certificate_name(der: bytes) -> str | None:
 def _pair(name: str, organization: str, lifetime: timedelta) -> dict[str, bytes]:
     """File name -> content of a new root and a signing certificate under it."""
     root_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    begin = datetime.now(UTC) - _CLOCKS_DIFFER
-    end = begin + lifetime + _CLOCKS_DIFFER
+    begin = datetime.now(UTC)
     cut = name.encode()[: MAX_NAME - len(_ROOT)].decode(errors="ignore")
-    root_name = _subject(cut + _ROOT, organization)
-    root = (
-        _certificate(root_name, root_name, root_key.public_key(), begin, end)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
-    leaf = (
-        _certificate(_subject(name, organization), root_name, leaf_key.public_key(), begin, end)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
+    root = make_root(subject_of(cut + _ROOT, organization), root_key, begin, begin + lifetime * ROOT_LIVES)
+    leaf = make_leaf(subject_of(name, organization), leaf_key.public_key(), root, root_key, begin, begin + lifetime)
     return {
-        ROOT_KEY: _key_pem(root_key),
-        TRUST_ANCHOR: _pem([root]),
-        SIGNING_CHAIN: _pem([leaf, root]),
-        SIGNING_KEY: _key_pem(leaf_key),
+        ROOT_KEY: key_pem(root_key),
+        TRUST_ANCHOR: pem_of([root]),
+        SIGNING_CHAIN: pem_of([leaf, root]),
+        SIGNING_KEY: key_pem(leaf_key),
     }
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime, end: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _subject(name: str, organization: str) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    if organization:
-        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    return x509.Name(parts)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _write_folder(folder: Path, content: dict[str, bytes]) -> None:
@@ -270,7 +233,12 @@ def _write_folder(folder: Path, content: dict[str, bytes]) -> None:
         raise
 
 
-def _private_key(path: Path) -> PrivateKeyTypes:
+def read_private_key(path: Path) -> PrivateKeyTypes:
+    """The private key in a PEM file.
+
+    Raises:
+        KeysUnusable: There is no such file, or it holds none that can be read without a passphrase.
+    """
     data = _read(path)
     try:
         return serialization.load_pem_private_key(data, password=None)
@@ -297,26 +265,11 @@ def _algorithm(key: PrivateKeyTypes, path: Path) -> str:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            raise KeysUnusable(f"there is no file {path}; `dreamcrawl keys init` makes keys")
+            raise KeysUnusable(f"there is no file {path}")
         with path.open("rb") as file:
             return file.read(_MAX_FILE)
     except OSError as error:
         raise KeysUnusable(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _pem(certificates: Sequence[x509.Certificate]) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
-
-
-def _public_bytes(key: object) -> bytes:
-    public_bytes = getattr(key, "public_bytes")  # noqa: B009 - kinds that do not sign have no common type
-    return bytes(public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 
 
 def _named(name: x509.Name) -> str:
@@ -327,7 +280,3 @@ def _named(name: x509.Name) -> str:
         for part in name.get_attributes_for_oid(oid)
     ]
     return re.sub(r"\s+", " ", ", ".join(found)) or "somebody without a name"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

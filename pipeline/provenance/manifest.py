@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from pipeline.catalog.values import Item, Sighting
-from pipeline.licenses import UNKNOWN, License, license_by_id
-from pipeline.provenance.canonical import canonical_json, clean_text, cut_text, escape_xml, json_sha256, parse_object
+from pipeline.provenance.canonical import canonical_json, clean_text, json_sha256, parse_object
 from pipeline.provenance.derivation import RendererIdentity, key_of
-from pipeline.provenance.sharing import public_url, sharing_of, web_address
+from pipeline.provenance.described_pictures import described_input, described_source
+from pipeline.provenance.permission import Permission, license_of
+from pipeline.provenance.sharing import sharing_of
 
 SCHEMA = "dreamcrawl.manifest/1"
 SOFTWARE = "dreamcrawl"
@@ -30,12 +31,6 @@ ENVIRONMENT_FACTS = (
     "platform", "machine", "cpu", "threads", "dtype", "onednn", "tensor_float_32", "deterministic", "device_name",
     "profile", "variant", "batch", "tiles", "fold_difference", "octave_steps", "base_size", "chosen_channels",
 )  # fmt: skip
-
-# A JPEG holds 64 KB of XMP in one piece, and pages may declare texts of any length: each text and all sightings
-# together have a limit that leaves half of that to the recipe and the facts. The catalog keeps them whole.
-MAX_TEXT_BYTES = 2_000
-MAX_URL_BYTES = 3_000
-MAX_SIGHTINGS_BYTES = 12_000
 
 # IPTC's terms for where a picture comes from: "Augmentation, correction or enhancement using a Generative AI model" for
 # one that was dreamed on, "created algorithmically using a trained model" for one that began from noise.
@@ -176,6 +171,7 @@ def build_manifest(
     created_at: datetime,
     software_version: str,
     inputs: Sequence[Item] = (),
+    permission: Permission | None = None,
     signature: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The manifest of one dream, as it will read back from any JSON text of it.
@@ -183,6 +179,7 @@ def build_manifest(
     sightings: all of the item's, oldest first; may be empty.
     inputs: guides and masks that the recipe names.
     facts: what the renderer said; see `REQUIRED_FACTS`.
+    permission: on what grounds it may be made; None leaves that out.
     signature: with which certificate the file will be signed; None when it will not be.
 
     Raises:
@@ -204,7 +201,7 @@ def build_manifest(
         "derivation_key": key,
         "created_at": created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "software": {"name": SOFTWARE, "version": software_version},
-        "source": _source(item, sightings),
+        "source": described_source(item, sightings),
         "preparation": {
             "steps": list(preparation.steps),
             "max_side": identity.max_side,
@@ -223,9 +220,9 @@ def build_manifest(
         },
         "engine_version": identity.engine_version,
         "profile": identity.profile,
-        "inputs": [_input(each) for each in inputs],
+        "inputs": [described_input(each) for each in inputs],
         "render": dict(facts),
-        "sharing": sharing_of(license_of(item)).to_json(),
+        "sharing": sharing_of(*map(license_of, (item, *inputs)), permission=permission).to_json(),
         "output": {
             "format": output.format,
             "width": output.width,
@@ -234,6 +231,8 @@ def build_manifest(
             "rendered_pixel_sha256": output.rendered_pixel_sha256,
         },
     }
+    if permission is not None:
+        manifest["permission"] = permission.to_json()
     if signature is not None:
         manifest["signature"] = dict(signature)
     try:
@@ -282,85 +281,6 @@ def software_version() -> str:
         return importlib.metadata.version(SOFTWARE)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
-
-
-def license_of(item: Item) -> License:
-    """What the item's licence permits; an absent one is unknown."""
-    return license_by_id(item.license_id or UNKNOWN)
-
-
-def _input(item: Item) -> dict[str, Any]:
-    """A guide or a mask: another picture that had a part in the dream, as C2PA's relationship of that name has it."""
-    license_ = license_of(item)
-    return {
-        "relationship": "inputTo",
-        "item": f"i{item.id}",
-        "sha256": item.blob_sha256,
-        "pixel_sha256": item.pixel_sha256,
-        "title": _text(item.title),
-        "creator": _text(item.creator),
-        "license": {"id": license_.id, "name": license_.name, "url": license_.url or _url(item.license_url)},
-    }
-
-
-def _source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any]:
-    first = next((each for each in sightings if each.relation == "first"), sightings[0] if sightings else None)
-    license_ = license_of(item)
-    declared = next((each for each in sightings if each.license_id == item.license_id), None)
-    return {
-        "item": f"i{item.id}",
-        "sha256": item.blob_sha256,
-        "pixel_sha256": item.pixel_sha256,
-        "width": item.width,
-        "height": item.height,
-        "format": item.format,
-        "title": _text(item.title),
-        "creator": _text(item.creator),
-        "image_url": _url(first.image_url) if first else None,
-        "page_url": _url(first.page_url) if first else None,
-        "source": _text(first.source) if first else None,
-        "fetched_at": _moment(first.fetched_at) if first else None,
-        "license": {
-            "id": license_.id,
-            "name": license_.name,
-            "url": license_.url or _url(web_address(item.license_url)),
-            "declared_by": _text(declared.license_declared_by) if declared else None,
-        },
-        "sightings": _sightings(sightings),
-        "sighting_count": len(sightings),
-    }
-
-
-def _sightings(sightings: Sequence[Sighting]) -> list[dict[str, Any]]:
-    """As many as the limit lets in, oldest first; `sighting_count` tells whether any were left out."""
-    kept, left = [], MAX_SIGHTINGS_BYTES
-    for each in sightings:
-        entry = {
-            "image_url": _url(each.image_url),
-            "page_url": _url(each.page_url),
-            "source": _text(each.source),
-            "fetched_at": _moment(each.fetched_at),
-            "license_id": _text(each.license_id),
-        }
-        # What is left of the limit, measured as the text will stand in XML.
-        size = len(escape_xml(canonical_json(entry)).encode("utf-8"))
-        if size > left:
-            break
-        left -= size
-        kept.append(entry)
-    return kept
-
-
-def _text(text: str | None) -> str | None:
-    return None if text is None else cut_text(text, MAX_TEXT_BYTES)
-
-
-def _url(url: str | None) -> str | None:
-    return None if url is None else cut_text(public_url(url), MAX_URL_BYTES)
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class _Fields:

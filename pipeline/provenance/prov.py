@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
 from pipeline.provenance.canonical import json_sha256
+from pipeline.provenance.permission import permission_on_record
 from pipeline.provenance.run_graph import Dream, Picture, RunGraph
-from pipeline.provenance.sharing import public_url, web_address
+from pipeline.provenance.sharing import public_url, sharing_of, web_address
 
 PREFIXES = {
     "dreamcrawl": "urn:dreamcrawl:",
@@ -133,6 +134,8 @@ def _add_picture(document: _Document, picture: Picture, *, run_id: str | None) -
 
 def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
     made, manifest = dream.derivation, dream.manifest
+    permission = permission_on_record(manifest)
+    sharing = sharing_of(*dream.licenses, permission=permission)
     original = _add_picture(document, dream.original, run_id=None)
     entity, activity = f"sha256:{made.blob_sha256}", f"dreamcrawl:dream-{made.key}"
     is_told = dream.original.item.withdrawn_at is None
@@ -146,10 +149,17 @@ def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
             "dreamcrawl:manifest_sha256": made.manifest_sha256,
             "dreamcrawl:width": made.width,
             "dreamcrawl:height": made.height,
-            "dcterms:bibliographicCitation": credit_dream(dream.original.item, dream.original.sightings, made)
+        }
+        | (
+            {
+                "dcterms:bibliographicCitation": credit_dream(dream.original.item, dream.original.sightings, made),
+                # What a share-alike original, guide or mask asks of it.
+                "dcterms:license": _uri(sharing.license_url) or sharing.license_id,
+                "dcterms:accessRights": sharing.note,
+            }
             if is_told
-            else None,
-        },
+            else {}
+        ),
     )
     document.add(
         "activity",
@@ -161,6 +171,8 @@ def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
             "dreamcrawl:seed": _part(manifest, "render").get("seed"),
             "dreamcrawl:profile": manifest.get("profile"),
             "dreamcrawl:engine_version": manifest.get("engine_version"),
+            "dreamcrawl:permission": permission.basis.value if permission and is_told else None,
+            "dreamcrawl:responsibility": permission.words or None if permission and is_told else None,
         },
     )
     recipe = document.add(

@@ -14,12 +14,15 @@ from urllib.parse import quote
 
 from pipeline.errors import StoreCorrupt
 from pipeline.formats import MEDIA_TYPES
+from pipeline.licenses import License, license_by_id
 from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
 from pipeline.provenance.canonical import json_sha256
 from pipeline.provenance.copies import SIDECAR_SUFFIX, sidecar_of
+from pipeline.provenance.markdown import markdown_text
+from pipeline.provenance.permission import permission_on_record
 from pipeline.provenance.prov import prov_json
-from pipeline.provenance.run_graph import Dream, Picture, RunGraph
-from pipeline.provenance.sharing import public_url, web_address
+from pipeline.provenance.run_graph import WITHDRAWN, Dream, Picture, RunGraph
+from pipeline.provenance.sharing import public_url, sharing_of, web_address
 from pipeline.store import Store
 
 METADATA = "ro-crate-metadata.json"
@@ -87,7 +90,8 @@ class _Building:
         }
         if item.withdrawn_at is None:
             credit = credit_original(item, picture.sightings)
-            about |= {"name": item.title or f"i{item.id}", "creditText": credit, "license": self._license(picture)}
+            license_ = self._license(license_of(item), license_address(item))
+            about |= {"name": item.title or f"i{item.id}", "creditText": credit, "license": license_}
             if item.creator:
                 about["creator"] = self._creator(item.creator)
             if addresses := [address for each in picture.sightings if (address := _address(each.page_url))]:
@@ -97,7 +101,7 @@ class _Building:
         )
         self.names[item.id] = identity
         if identity == name:
-            self.credits_.append(f"- `{name}`: {about['creditText']}")
+            self.credits_.append(f"- `{name}`: {markdown_text(about['creditText'])}")
         return identity
 
     def add_dream(self, dream: Dream) -> None:
@@ -112,11 +116,12 @@ class _Building:
             "height": _pixels(made.height),
             "isBasedOn": _one_or_many([_ref(each) for each in sources]),
         }
-        if dream.objection is None:
+        if dream.objection != WITHDRAWN:
             about["creditText"] = credit_dream(dream.original.item, dream.original.sightings, made)
-            sharing = dream.manifest.get("sharing")
-            if isinstance(sharing, Mapping):
-                about["usageInfo"] = str(sharing.get("note"))
+            sharing = sharing_of(*dream.licenses, permission=permission_on_record(dream.manifest))
+            about["usageInfo"] = sharing.note
+            if sharing.license_id is not None:
+                about["license"] = self._license(license_by_id(sharing.license_id), sharing.license_url)
         identity = self._picture(
             name,
             f"#d{made.id}",
@@ -126,7 +131,7 @@ class _Building:
             objection=dream.objection,
         )
         if identity == name:
-            self.credits_.append(f"- `{name}`: {about['creditText']}")
+            self.credits_.append(f"- `{name}`: {markdown_text(about['creditText'])}")
             record = name + SIDECAR_SUFFIX
             text = json.dumps(sidecar_of(made), ensure_ascii=False, indent=2) + "\n"
             description = "the recipe, network, seed, sizes and digests"
@@ -151,7 +156,7 @@ class _Building:
             end=run.finished_at,
             objects=[],
             results=made_here,
-            failed=run.error if run.status == "failed" else None,
+            failed=run.status == "failed",
         )
         prov = json.dumps(prov_json(self.graph), ensure_ascii=False, indent=2) + "\n"
         self._file(PROV, prov.encode(), "The same as W3C PROV", "application/json", "PROV-JSON of the run")
@@ -249,7 +254,7 @@ class _Building:
         end: datetime | None,
         objects: list[str],
         results: list[str],
-        failed: str | None = None,
+        failed: bool = False,
     ) -> None:
         entity: dict[str, Any] = {
             "@id": identity,
@@ -265,7 +270,8 @@ class _Building:
         if end is not None:
             entity["endTime"] = _moment(end)
         if failed:
-            entity["error"] = failed
+            # Not in the words on record: they name files of this machine.
+            entity["error"] = f"the run failed; `dreamcrawl runs r{self.graph.run.id}` says why, where it was run"
         for key, ids in (("object", objects), ("result", results)):
             if ids:
                 entity[key] = _one_or_many([_ref(each) for each in ids])
@@ -275,8 +281,7 @@ class _Building:
     def _software(self) -> str:
         return f"urn:dreamcrawl:software:{quote(self.graph.run.version, safe='')}"
 
-    def _license(self, picture: Picture) -> Any:
-        license_, address = license_of(picture.item), license_address(picture.item)
+    def _license(self, license_: License, address: str | None) -> Any:
         if address is None:
             return license_.name
         told = {"@type": "CreativeWork", "name": license_.name, "identifier": license_.id}

@@ -10,12 +10,13 @@ from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item, ItemFilter, Run, Sighting
 from pipeline.errors import NotFound
-from pipeline.licenses import UNKNOWN
+from pipeline.licenses import UNKNOWN, License, joint_terms
 from pipeline.provenance.attribution import license_of
 
 WITHDRAWN = "withdrawn by its site"
 UNKNOWN_LICENSE = "its licence is unknown"
 NO_ADAPTATIONS = "a licence permits no adapted pictures"
+NO_JOINT_LICENSE = "the licences of its pictures cannot be kept together"
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,17 @@ class Dream:
         parts = (self.original, *self.inputs)
         if any(each.item.withdrawn_at is not None for each in parts):
             return WITHDRAWN
-        permits = [license_of(each.item).permits_adaptation for each in parts]
+        permits = [each.permits_adaptation for each in self.licenses]
         if None in permits:
             return UNKNOWN_LICENSE
-        return None if all(permits) else NO_ADAPTATIONS
+        if not all(permits):
+            return NO_ADAPTATIONS
+        return None if joint_terms(self.licenses) is not None else NO_JOINT_LICENSE
+
+    @property
+    def licenses(self) -> tuple[License, ...]:
+        """Of the original, then of guides and masks."""
+        return tuple(license_of(each.item) for each in (self.original, *self.inputs))
 
     @property
     def manifest(self) -> Mapping[str, Any]:

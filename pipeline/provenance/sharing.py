@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from pipeline.licenses import License
+from pipeline.licenses import License, joint_terms
+from pipeline.provenance.permission import Basis, Permission
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,45 @@ class Sharing:
         }
 
 
-def sharing_of(license: License) -> Sharing:  # noqa: A002 - the field's word; the builtin is an interactive help
-    """The terms for a picture adapted from one under this licence."""
-    if license.permits_adaptation is None:
-        return Sharing("private", "licence unknown: keep this picture private")
-    if not license.permits_adaptation:
-        return Sharing("private", f"{license.name} does not permit sharing an adapted picture: keep it private")
+def sharing_of(*licenses: License, permission: Permission | None = None) -> Sharing:
+    """The terms for a picture adapted from one under this licence, or from several.
+
+    licenses: Of the original, then of guides and masks.
+    permission: On what grounds it was made; None when that is not known.
+    """
+    terms = joint_terms(licenses) if all(each.permits_adaptation for each in licenses) else None
+    if terms is None:
+        return Sharing("private", _why_private(licenses, permission))
     words = []
-    if license.requires_attribution:
+    if terms.requires_attribution:
         words.append("name the creator, the source and the licence, and say that the picture was altered")
-    if license.permits_commercial_use is False:
+    if not terms.permits_commercial_use:
         words.append("do not use it commercially")
-    if license.share_alike:
-        words.append(f"share it under {license.name}")
-    note = "; ".join(words) if words else f"{license.name}: no conditions"
-    if license.share_alike:
-        terms = "share-alike" if license.permits_commercial_use else "non-commercial-share-alike"
-        return Sharing(terms, note, license.id, license.url)
-    if license.permits_commercial_use is False:
+    if terms.license is not None:
+        words.append(f"share it under {terms.license.name}")
+    note = "; ".join(words) if words else f"{licenses[0].name}: no conditions"
+    if terms.license is not None:
+        name = "share-alike" if terms.permits_commercial_use else "non-commercial-share-alike"
+        return Sharing(name, note, terms.license.id, terms.license.url)
+    if not terms.permits_commercial_use:
         return Sharing("non-commercial", note)
-    return Sharing("attribution" if license.requires_attribution else "free", note)
+    return Sharing("attribution" if terms.requires_attribution else "free", note)
+
+
+def _why_private(licenses: Sequence[License], permission: Permission | None) -> str:
+    forbidding = next((each for each in licenses if each.permits_adaptation is False), None)
+    if permission is not None and permission.basis is Basis.OWN_FILE:
+        return "made of a file of its maker's own that names no licence: whether to pass it on is its maker's to decide"
+    if forbidding is not None:
+        why = f"{forbidding.name} does not permit sharing an adapted picture: keep it private"
+    elif any(each.permits_adaptation is None for each in licenses):
+        why = "licence unknown: keep this picture private"
+    else:
+        names = " and ".join(dict.fromkeys(each.name for each in licenses))
+        why = f"no licence can be given to a picture made under {names} together: keep it private"
+    if permission is not None and permission.basis is Basis.RESPONSIBILITY:
+        why += f"; made on its maker's own responsibility: \u201c{permission.words}\u201d"
+    return why
 
 
 def public_url(url: str) -> str:

@@ -27,6 +27,7 @@ from pipeline.store import Store
 
 __all__ = ["verify_all", "verify_derivation", "verify_file", "verify_item"]
 
+REMOVED = "removed after a withdrawal"
 _EVERY_ITEM = ItemFilter(near_duplicates=True)
 
 
@@ -55,7 +56,7 @@ def verify_derivation(
             raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl browse` shows those there are")
         item = uow.items.get(derivation.item_id)
     source = _item_checks(derivation.item_id, catalog, store=store)
-    own = _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder, trust=trust)
+    own = _derivation_checks(derivation, item, catalog=catalog, store=store, dreams_folder=dreams_folder, trust=trust)
     return VerifyReport((*source, *own))
 
 
@@ -84,9 +85,10 @@ def verify_all(
         with catalog.read() as uow:
             derivation = uow.derivations.get(derivation_id)
             item = uow.items.get(derivation.item_id) if derivation else None
-            removed = uow.blobs.removed([derivation.blob_sha256] if derivation else [])
-        if derivation is not None and not (removed and not store.has(derivation.blob_sha256)):
-            checks += _derivation_checks(derivation, item, store=store, dreams_folder=dreams_folder, trust=trust)
+        if derivation is not None:
+            checks += _derivation_checks(
+                derivation, item, catalog=catalog, store=store, dreams_folder=dreams_folder, trust=trust
+            )
         if on_progress is not None:
             on_progress(done, total)
     return VerifyReport(tuple(checks))
@@ -104,16 +106,28 @@ def _item_checks(item_id: int, catalog: Catalog, *, store: Store) -> list[Check]
     checks = Checks(f"i{item_id}")
     for sha256 in digests:
         if sha256 in removed and not store.has(sha256):
-            checks.holds("stored bytes", found="removed after a withdrawal")
+            checks.holds("stored bytes", found=REMOVED)
             continue
         check_stored(checks, sha256, pixels=item.pixel_sha256, store=store)
     return checks.done
 
 
 def _derivation_checks(
-    derivation: Derivation, item: Item | None, *, store: Store, dreams_folder: Path | None, trust: Trust
+    derivation: Derivation,
+    item: Item | None,
+    *,
+    catalog: Catalog,
+    store: Store,
+    dreams_folder: Path | None,
+    trust: Trust,
 ) -> list[Check]:
     checks = Checks(f"d{derivation.id}")
+    with catalog.read() as uow:
+        removed = uow.blobs.removed([derivation.blob_sha256])
+    if removed and not store.has(derivation.blob_sha256):  # and with it its copy, and the right to look at it
+        checks.holds("stored bytes", found=REMOVED)
+        check_record_on_file(checks, derivation)
+        return checks.done
     data = check_stored(checks, derivation.blob_sha256, pixels=derivation.pixel_sha256, store=store)
     check_record_on_file(checks, derivation)
     _check_source(checks, derivation, item)
@@ -121,7 +135,7 @@ def _derivation_checks(
         path = store.path(derivation.blob_sha256)
         check_embedded(checks, data, derivation=derivation, path=path)
         signature = signature_on_record(derivation.manifest)
-        if signature is not None:
+        if signature is not None or trust.required:
             check_credentials(checks, data, expected=signature, trust=trust, path=path)
     if dreams_folder is not None:
         copy = dreams_folder / derivation.file_name

@@ -8,22 +8,33 @@ Sources: IPTC Photo Metadata Standard 2025.1; XMP specification parts 1 and 3.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from defusedxml.ElementTree import fromstring
 
-from pipeline.licenses import CC0, PUBLIC_DOMAIN_MARK
+from pipeline.licenses import CC0, NASA_MEDIA_GUIDELINES, PUBLIC_DOMAIN_DEDICATION, PUBLIC_DOMAIN_MARK
+from pipeline.provenance.attribution import credit_input, inputs_on_record
 from pipeline.provenance.canonical import NotJson, canonical_json, clean_text, cut_text, escape_xml, parse_object
 from pipeline.provenance.containers import find_xmp
-from pipeline.provenance.manifest import digital_source_type, manifest_sha256, starts_from_picture
+from pipeline.provenance.manifest import (
+    ALTERED_BY_MODEL,
+    digital_source_type,
+    manifest_sha256,
+    starts_from_picture,
+)
+from pipeline.provenance.permission import permission_on_record
 
 NAMESPACE = "urn:dreamcrawl:xmp:1.0:"
 # XMP specification part 3, section 1.1.3: one APP1 segment without the namespace's name.
 JPEG_MAX_PACKET_BYTES = 65_502
 MAX_TITLE_BYTES = 500
-MAX_ATTRIBUTION_BYTES = 1_000
+MAX_ATTRIBUTION_BYTES = 1_500
+_MAX_PART_BYTES = 300
+# Half of what a JPEG holds: in XML some characters take more room.
+_MAX_SHEET_BYTES = 10_000
+SIDE_BY_SIDE = "Pictures and what a neural network made of them (DeepDream), side by side."
 
 _NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -37,7 +48,9 @@ _NAMESPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "dreamcrawl": NAMESPACE,
 }
-_PUBLIC_DOMAIN = frozenset({CC0.id, PUBLIC_DOMAIN_MARK.id})
+_PUBLIC_DOMAIN = frozenset(
+    each.id for each in (CC0, PUBLIC_DOMAIN_MARK, PUBLIC_DOMAIN_DEDICATION, NASA_MEDIA_GUIDELINES)
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
     )
     description = f"{made} with {look} and the network {network['name']}, by {software}."
     titled = f"DeepDream of: {source['title']}" if source["title"] else "DeepDream of an untitled picture"
-    digest = manifest_sha256(manifest)
+    digest, permission = manifest_sha256(manifest), permission_on_record(manifest)
     lines = [
         _alternative("dc:title", source["title"]),
         _sequence("dc:creator", source["creator"]),
@@ -88,11 +101,11 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
         _simple("dc:source", page),
         _simple("photoshop:Credit", _credit(source), max_bytes=MAX_TITLE_BYTES),
         _simple("photoshop:Source", page),
-        _simple("photoshop:Instructions", sharing["note"], max_bytes=MAX_TITLE_BYTES),
+        _simple("photoshop:Instructions", sharing["note"], max_bytes=MAX_ATTRIBUTION_BYTES),
         _simple("photoshop:DateCreated", manifest["created_at"]),
         _alternative("Iptc4xmpCore:AltTextAccessibility", titled),
-        _alternative("xmpRights:UsageTerms", sharing["note"]),
-        _simple("xmpRights:WebStatement", license_["url"]),
+        _alternative("xmpRights:UsageTerms", sharing["note"], max_bytes=MAX_ATTRIBUTION_BYTES),
+        _simple("xmpRights:WebStatement", sharing["license_url"] or license_["url"]),
         _simple("xmpRights:Marked", _marked(license_["id"])),
         _simple("Iptc4xmpExt:DigitalSourceType", digital_source_type(manifest)),
         _simple("Iptc4xmpExt:AISystemUsed", f"{software}, network {network['name']}", max_bytes=MAX_TITLE_BYTES),
@@ -101,18 +114,13 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
         f'<xmpMM:DerivedFrom rdf:parseType="Resource">{_simple("stRef:documentID", _urn(source))}</xmpMM:DerivedFrom>',
         _simple("xmp:CreatorTool", software),
         _simple("xmp:CreateDate", manifest["created_at"]),
+        _simple("dreamcrawl:Permission", permission.basis if permission else None),
+        _simple("dreamcrawl:Responsibility", permission.words if permission else None),
         _simple("dreamcrawl:DerivationKey", manifest["derivation_key"]),
         _simple("dreamcrawl:ManifestSHA256", digest),
         _simple("dreamcrawl:Manifest", canonical_json(dict(manifest)), max_bytes=None),
     ]
-    declarations = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items() if prefix != "rdf")
-    packet = (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_NAMESPACES["rdf"]}">'
-        f'<rdf:Description rdf:about=""{declarations}>\n'
-        + "\n".join(line for line in lines if line)
-        + '\n</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-    ).encode()
+    packet = _packet(lines)
     if max_bytes is not None and len(packet) > max_bytes:
         raise ValueError(
             f"the record of this dream takes {len(packet)} bytes and this file format holds {max_bytes}; save it as PNG"
@@ -120,13 +128,37 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
     return packet
 
 
+def write_credit_xmp(
+    credit_lines: Sequence[str], *, made: str = SIDE_BY_SIDE, source_type: str = ALTERED_BY_MODEL, software: str
+) -> bytes:
+    """The XMP packet for what shows dreams without being one, in UTF-8: attribution, and no record.
+
+    credit_lines: One for each picture in it.
+    made: What it is, in a sentence.
+    source_type: IPTC's term for that.
+    """
+    numbered = [f"{number}. {line}" for number, line in enumerate(credit_lines, start=1)]
+    rights = " ".join(numbered if len(numbered) > 1 else credit_lines)
+    lines = [
+        _bag("dc:contributor", software),
+        _alternative("dc:rights", rights, max_bytes=_MAX_SHEET_BYTES),
+        _alternative("dc:description", made),
+        _simple("Iptc4xmpExt:DigitalSourceType", source_type),
+        _simple("xmp:CreatorTool", software),
+    ]
+    return _packet(lines)
+
+
 def attribution(manifest: Mapping[str, Any]) -> str:
-    """Title, author, source and licence of the original in one line, and that it was altered."""
+    """Title, author, source and licence of the original in one line, and that it was altered; then guides and masks."""
     source = manifest["source"]
-    title = f'"{_one_line(source["title"])}"' if source["title"] else "Untitled picture"
-    author = f" by {_one_line(source['creator'])}" if source["creator"] else ", author unknown"
-    page = f" ({source['page_url']})" if source["page_url"] else ""
-    return f"{title}{author}{page}, {source['license']['name']}; altered by a neural network"
+    # Each text of a page is cut by itself, or a long one would push out what comes after it.
+    title = f'"{_cut(source["title"])}"' if source["title"] else "Untitled picture"
+    author = f" by {_cut(source['creator'])}" if source["creator"] else ", author unknown"
+    address = source["page_url"] or source["image_url"]
+    page = f" ({address})" if address and len(address.encode()) <= _MAX_PART_BYTES else ""
+    line = f"{title}{author}{page}, {source['license']['name']}; altered by a neural network"
+    return "; ".join([line, *(f"with {_cut(credit_input(each))}" for each in inputs_on_record(manifest))])
 
 
 def read_xmp(data: bytes) -> Embedded | None:
@@ -177,6 +209,21 @@ def _marked(license_id: str) -> str | None:
     if license_id in _PUBLIC_DOMAIN:
         return "False"
     return None if license_id == "unknown" else "True"
+
+
+def _packet(lines: Sequence[str]) -> bytes:
+    declarations = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items() if prefix != "rdf")
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_NAMESPACES["rdf"]}">'
+        f'<rdf:Description rdf:about=""{declarations}>\n'
+        + "\n".join(line for line in lines if line)
+        + '\n</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    ).encode()
+
+
+def _cut(text: str) -> str:
+    return cut_text(_one_line(text), _MAX_PART_BYTES)
 
 
 def _one_line(text: str) -> str:

@@ -73,6 +73,8 @@ def test_fifty_pictures_killed_twice_are_each_dreamt_on_once_and_to_the_same_byt
     with workshop(folder) as shop:
         broken = fill(shop, chance)
     shutil.copytree(folder, undisturbed)
+    with workshop(undisturbed):
+        pass  # opened now: where catalogs are on a server, this is when one is copied
     octaves = Workspace(folder).octaves
 
     # Killed from outside at no special moment, after ten dreams or a few more.

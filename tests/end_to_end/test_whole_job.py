@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from crawler.sample_site import RunningSite, build_site, serve_site
+from tests.support import plain_sql
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"]
@@ -47,15 +47,14 @@ def environment(api: str | None) -> dict[str, str]:
 
 
 def rows(workspace: Path, query: str) -> list[tuple]:
-    with contextlib.closing(sqlite3.connect(f"file:{workspace / 'catalog.sqlite3'}?mode=ro", uri=True)) as connection:
-        return connection.execute(query).fetchall()
+    return plain_sql.rows(workspace / "catalog.sqlite3", query)
 
 
 def count(workspace: Path, table: str) -> int:
     """Rows of a table; 0 while there is no catalog yet."""
     try:
         return rows(workspace, f"SELECT count(*) FROM {table}")[0][0]
-    except sqlite3.OperationalError:
+    except plain_sql.NotThere:
         return 0
 
 

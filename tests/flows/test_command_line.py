@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline.catalog.engine import open_catalog
+from pipeline.catalog.processes import this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +35,13 @@ def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_the_version_is_printed_without_a_command(tmp_path: Path):
+    done = dreamcrawl("--version", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"dreamcrawl \d+\.\S+\n", done.stdout)
 
 
 def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
@@ -65,7 +76,7 @@ def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
         (["dream", "--item", "i1", "--file", "x.jpg"], 2, ["--item", "--file"]),
         (["dream", "--file", "missing.jpg"], 2, ["missing.jpg"]),
         (["dream", "--file", "empty.jpg"], 1, ["empty.jpg", "empty"]),
-        (["items"], 1, ["no catalog"]),
+        (["items"], 2, ["no catalog"]),
         (["verify", "nowhere.png"], 2, ["nowhere.png"]),
         (["replay", "x"], 2, ["d12"]),
         (
@@ -95,11 +106,15 @@ def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
             ["every day"],
         ),
         (["status", "--nonsense"], 2, ["nonsense"]),
+        (["items", "--keyword", os.fsdecode(b"\xff"), "--workspace", "there"], 2, ["UTF-8"]),
+        (["dream", "--item", "i99999999999", "--workspace", "there"], 2, ["there is no i99999999999"]),
     ],
 )
 def test_a_wrong_argument_gets_one_clear_line_and_its_exit_code(tmp_path: Path, arguments, code, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.jpg").write_bytes(b"")
+    if "there" in arguments:
+        open_catalog(tmp_path / "there" / "catalog.sqlite3").close()
 
     done = dreamcrawl(*arguments, cwd=tmp_path)
 
@@ -130,14 +145,26 @@ def test_wrong_usage_leaves_no_run_and_no_prefect_behind(tmp_path: Path):
 
 
 def test_an_item_that_is_not_there_is_wrong_usage(tmp_path: Path):
-    from pipeline.catalog.engine import open_catalog
-
     open_catalog(tmp_path / "w" / "catalog.sqlite3").close()
 
     done = dreamcrawl("dream", "--item", "i999", "--workspace", "w", cwd=tmp_path)
 
     assert done.returncode == 2, done.stderr
     assert "no item i999" in done.stderr
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_a_pipe_gets_whole_lines(tmp_path: Path):
+    text = "a long title of a picture of a mill " * 20
+    with open_catalog(tmp_path / "w" / "catalog.sqlite3") as catalog, catalog.write() as uow:
+        uow.runs.start(
+            "run", keywords=[text], source="folder=x", parameters={}, process=this_process(), version="1",
+            flow_run_id=None, collection=None,
+        )  # fmt: skip
+    with open_catalog(tmp_path / "w" / "catalog.sqlite3") as catalog, catalog.write():
+        done = dreamcrawl("runs", "list", "--workspace", "w", cwd=tmp_path, timeout=25)
+
+    assert done.returncode == 0, done.stderr
+    assert text.strip() in done.stdout
 
 
 def test_a_failed_run_says_why_when_it_is_shown(tmp_path: Path):

@@ -184,7 +184,7 @@ def test_strength_and_seed_stand_in_place_of_the_recipes_own(desk: Desk):
         (["--plan", "--file", "a.png"], 2, ["--plan", "--file"]),
         (["--item", "i1", "--file", "a.png"], 2, ["--item", "--file"]),
         (["--plan", "--item", "i99"], 2, ["no item i99"]),
-        (["--plan", "--workspace", "elsewhere"], 1, ["no catalog", "elsewhere"]),
+        (["--plan", "--workspace", "elsewhere"], 2, ["no catalog", "elsewhere"]),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_in_words(desk: Desk, arguments: list[str], code: int, words: list[str]):

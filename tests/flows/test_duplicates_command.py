@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.images import ImageLimits
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.store import Store
 from tests.support.inboxes import fetched, sealed_inbox
+from tests.support.items import withdraw
 from tests.support.pictures import file_of, scene
 
 
@@ -92,6 +94,46 @@ def test_the_proposed_picture_is_put_in_front(workspace: Path) -> None:
     with open_catalog(workspace / "catalog.sqlite3") as catalog, catalog.read() as uow:
         assert uow.items.get(2).title == "Mill"
         assert uow.counts().items == 4
+
+
+def test_a_group_that_is_named_twice_is_merged_once(workspace: Path) -> None:
+    assert as_json(workspace, "merge", "i1", "i1") == [{"kept": 2, "instead_of": 1, "fell_out": []}]
+
+
+def test_a_withdrawn_picture_is_not_put_in_front(workspace: Path) -> None:
+    with open_catalog(workspace / "catalog.sqlite3") as catalog, catalog.write() as uow:
+        withdraw(uow, 1)  # as an older version left it
+
+    answer = run(workspace, "merge", "i1", "--keep", "i1", code=2)
+
+    assert "i1 was withdrawn on 2026-01-01" in " ".join(answer.split())
+    assert as_json(workspace, "merge", "--all") == [{"kept": 2, "instead_of": 1, "fell_out": []}]
+    assert "i1 is withdrawn" in run(workspace, "decide", "i1", "i4", "same")
+
+
+def test_contradictory_decisions_are_told(workspace: Path) -> None:
+    run(workspace, "decide", "i1", "i4", "same")
+    run(workspace, "decide", "i1", "i3", "different")
+
+    answer = " ".join(run(workspace, "decide", "i4", "i3", "same").split())
+
+    assert "i4 linked to i3" in answer
+    assert "i1 and i4 were said to be the same, but another decision keeps them apart" in answer
+    assert ("i1", "i4", "same") in {
+        (pair["first"], pair["second"], pair["decision"]) for pair in as_json(workspace, "list")
+    }
+
+
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")])
+def test_a_user_without_a_name_can_decide(workspace: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+
+    run(workspace, "decide", "i3", "i1", "different")
+
+    assert "different, by unknown" in run(workspace, "show", "i1", "i3")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,13 @@ def test_options_choose_layout_licences_and_size_of_shards(run: Callable[..., An
     assert "left out: 1, another licence than asked for" in told.stdout
 
 
+def test_an_export_without_a_picture_says_so(run: Callable[..., Any], tmp_path: Path) -> None:
+    told = run("--to", "out", "--keyword", "typo")
+
+    assert told.exit_code == 3
+    assert "no picture to export that matched the keyword 'typo'" in told.stderr
+
+
 def test_a_picture_that_cannot_be_read_makes_it_done_in_part(run: Callable[..., Any], tmp_path: Path) -> None:
     for stored in (tmp_path / "dreamcrawl-data" / "store").rglob("*"):
         if stored.is_file() and stored.read_bytes() == PICTURES[0]:

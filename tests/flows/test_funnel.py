@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from flows.funnel import Funnel
+from pipeline.errors import Objection
+from pipeline.reasons import OBJECTIONS
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 
@@ -110,3 +112,28 @@ def test_the_figures_of_several_crawls_are_added_up():
         "finished": "limit",
         "hosts": hosts,
     }
+
+
+def test_what_may_not_be_dreamed_on_is_summed_over_batches_and_told_in_one_line_a_reason():
+    batch = StylizeReport(
+        made=1, skipped=((1, "a"), (2, "b"), (3, "c")), skip_reasons={"license_unknown": 2, "no_derivatives": 1}
+    )
+
+    funnel = Funnel().with_stylize(batch).with_stylize(batch)
+
+    assert (funnel.dreamed, funnel.skipped, funnel.left_out, funnel.complete) == (2, 6, 6, True)
+    assert ("  not dreamed on", 6, "license_unknown 4, no_derivatives 2") in funnel.rows()
+    assert not funnel.warnings
+    unknown, forbidden = funnel.notes
+    assert unknown.startswith("4 pictures were not dreamed on: no licence that can be read")
+    assert forbidden.startswith("2 pictures were not dreamed on: its licence does not permit adapted pictures")
+    assert all("--responsibility" in note for note in funnel.notes)
+    assert Funnel.from_json(funnel.to_json()) == funnel
+    assert all(note in funnel.markdown() for note in funnel.notes)
+
+
+def test_every_objection_is_explained():
+    assert set(OBJECTIONS) == set(Objection)
+    assert all(each.meaning and each.advice for each in OBJECTIONS.values())
+    # One of a later version.
+    assert Funnel(dream_reasons={"weather": 1}).notes == ("1 picture was not dreamed on: weather",)

@@ -14,6 +14,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from pipeline.errors import KeysUnusable
+from pipeline.images import decode, encode
+from pipeline.provenance.credential_checks import Trust
+from pipeline.provenance.manifest import manifest_sha256
+from pipeline.provenance.verify import verify_file
+from pipeline.provenance.xmp import write_xmp
 from tests.support.inverting import Workshop, picture, workshop
 from tests.support.signing import signed_by_stranger, state_of
 
@@ -83,6 +89,30 @@ def test_keys_elsewhere_sign_once_the_settings_name_them(
     assert (broken.exit_code, "no private key" in broken.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ("signing-key.pem",),
+        ("signing-chain.pem",),
+        ("trust-anchor.pem",),
+        ("signing-key.pem", "signing-chain.pem", "trust-anchor.pem"),
+    ],
+)
+def test_keys_of_which_some_are_lost_are_not_taken_for_none(run: Run, tmp_path: Path, gone: tuple[str, ...]) -> None:
+    from flows.wiring import load_environment, open_signer
+
+    folder = tmp_path / "dreamcrawl-data" / "keys"
+    assert run("keys", "init").exit_code == 0
+    for name in gone:
+        (folder / name).unlink()
+
+    shown = run("keys", "show")
+
+    assert (shown.exit_code, f"no {gone[0]}" in shown.stderr, "move the folder away" in shown.stderr) == (1, True, True)
+    with pytest.raises(KeysUnusable):
+        open_signer(load_environment())
+
+
 def test_without_the_library_nothing_is_signed_and_keys_show_says_why(
     shop: Workshop, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,13 +179,80 @@ def test_trust_anchors_given_decide_who_is_believed(shop: Workshop, run: Run, tm
     trusting = run("verify", "strange.png", "--trust-anchors", anchor)
     ours = run("verify", copy_of(shop), "--trust-anchors", anchor)
     wrong = run("verify", "strange.png", "--trust-anchors", "strange.png")
+    missing = run("verify", "strange.png", "--trust-anchors", "nowhere.pem")
 
     assert plain.exit_code == trusting.exit_code == 0
     assert "valid, signed by Stranger, who is not among those trusted here" in plain.stdout
     assert "claimed software: Strange Camera 3" in plain.stdout
     assert "trusted, signed by Stranger" in trusting.stdout
     assert (ours.exit_code, "found signed by Jane Doe" in ours.stdout) == (1, True)
-    assert (wrong.exit_code, "holds no certificate" in wrong.stderr) == (1, True)
+    for done, reason in ((wrong, "strange.png holds no certificate"), (missing, "there is no file nowhere.pem")):
+        assert (done.exit_code, done.stderr.count("\n"), reason in done.stderr) == (2, 1, True), done.stderr
+        assert "keys init" not in done.stderr
+        assert "://" not in done.stderr
+
+
+def test_with_trust_anchors_given_nothing_unsigned_holds(shop: Workshop, run: Run, tmp_path: Path) -> None:
+    record = {name: part for name, part in shop.derivation(1).manifest.items() if name != "signature"}
+    record["source"] = {**record["source"], "creator": "Mallory"}
+    forged = encode(decode(copy_of(shop).read_bytes()).rgb, format="PNG", xmp=write_xmp(record))
+    sidecar = {"schema": "dreamcrawl.sidecar/1", "manifest": record, "manifest_sha256": manifest_sha256(record)}
+    anchor = tmp_path / "dreamcrawl-data" / "keys" / "trust-anchor.pem"
+    (tmp_path / "forged.png").write_bytes(forged)
+    (tmp_path / "alone.png.json").write_text(json.dumps(sidecar))
+    (tmp_path / "original.png").write_bytes(picture(1))
+    far = ("--workspace", tmp_path / "elsewhere")
+
+    believed = run("verify", "forged.png", *far)
+    refused = [run("verify", name, "--trust-anchors", anchor, *far) for name in ("forged.png", "alone.png.json")]
+    known = run("verify", "original.png", "--trust-anchors", anchor)
+    shop.dream(shop.add(picture(2)))
+    everything = run("verify", "--trust-anchors", anchor)
+
+    assert believed.exit_code == 0, "only the catalog or a signature tells such a forgery"
+    for done in (*refused, known):
+        assert done.exit_code == 1, done.output
+        assert "content credentials: not as recorded" in done.stdout
+    assert everything.exit_code == 1
+    assert "d2: content credentials: not as recorded" in everything.stdout
+    assert "d1: content credentials" not in everything.stdout
+    assert run("verify").exit_code == 0
+
+
+def test_an_anchor_of_ones_own_that_is_broken_is_told_and_the_rest_verified(
+    shop: Workshop, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "dreamcrawl-data" / "keys" / "trust-anchor.pem").write_text("nonsense")
+
+    done = run("verify", copy_of(shop))
+
+    assert done.exit_code == 0, done.output
+    assert "valid, signed by Jane Doe, who is not among those trusted here" in done.stdout
+    assert "all as recorded" in done.stdout
+    assert "trust-anchor.pem holds no certificate" in done.stderr
+    assert "://" not in done.stderr
+
+
+def test_a_signature_that_cannot_be_checked_is_not_passed_over(
+    shop: Workshop, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.provenance import c2pa, credential_checks
+
+    for module in (c2pa, credential_checks):
+        monkeypatch.setattr(module, "is_installed", lambda: False)
+    anchor = tmp_path / "dreamcrawl-data" / "keys" / "trust-anchor.pem"
+
+    plain, everything = run("verify", copy_of(shop)), run("verify")
+    strict = run("verify", copy_of(shop), "--trust-anchors", anchor)
+    report = verify_file(copy_of(shop), trust=Trust(anchor.read_bytes(), required=True))
+
+    for done in (plain, everything):
+        assert done.exit_code == 0
+        last = done.stdout.splitlines()[-1]
+        assert last.endswith("1 signature not checked: pip install 'dreamcrawl[c2pa]'")
+        assert "all as recorded" not in last
+    assert (strict.exit_code, "pip install 'dreamcrawl[c2pa]'" in strict.stderr) == (2, True)
+    assert [check.name for check in report.checks if not check.ok] == ["content credentials"]
 
 
 @pytest.mark.parametrize(

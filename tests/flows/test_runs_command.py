@@ -13,9 +13,9 @@ from flows.cli import app
 from flows.commands.runs import ago
 from flows.explanation import explain
 from flows.funnel import Funnel
-from flows.reasons import EXPLAINED
 from pipeline.catalog.values import Run
 from pipeline.errors import Reason
+from pipeline.reasons import EXPLAINED
 from pipeline.records import CrawlReport
 from tests.support.pictures import file_of, scene
 from tests.support.web_server import Answer, web_server

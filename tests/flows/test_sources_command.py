@@ -91,7 +91,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dreamcrawl(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.cli import main; main()"
-    environment = {**os.environ, "PYTHONPATH": str(installed), "DREAMCRAWL_CREDENTIALS_ZOO": SECRET}
+    paths = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "DREAMCRAWL_CREDENTIALS_ZOO": SECRET}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=cwd,

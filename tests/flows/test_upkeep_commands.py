@@ -51,12 +51,33 @@ def test_fsck_says_what_is_wrong_and_by_its_exit_code_that_something_is(run: Run
     assert len(list((shop.root / "quarantine").iterdir())) == 1
 
 
+@pytest.mark.sqlite(reason="the catalog that was emptied is a file")
+@pytest.mark.parametrize("command", [("gc", "--now", "--delete"), ("fsck", "--mend"), ("items",)])
+def test_an_emptied_catalog_is_not_made_anew(run: Run, shop: Lively, command: tuple[str, ...]) -> None:
+    shop.workspace.catalog_path.write_bytes(b"")
+    before = [path for path in shop.store.root.rglob("*") if path.is_file()]
+
+    refused = run(*command)
+
+    assert refused.exit_code == 1
+    assert "Restore a backup" in refused.stderr
+    assert shop.workspace.catalog_path.read_bytes() == b""
+    assert [path for path in shop.store.root.rglob("*") if path.is_file()] == before
+
+
+def test_fsck_tells_of_young_files_that_the_catalog_does_not_know(run: Run, shop: Lively) -> None:
+    shop.store.put(b"its row is being written, or the catalog is another one")
+
+    assert "less than an hour: 1;" in run("fsck").stdout
+
+
 def _open(shop: Lively) -> Any:
     from pipeline.catalog.engine import open_catalog
 
     return open_catalog(shop.workspace.catalog_path)
 
 
+@pytest.mark.sqlite(reason="a catalog on PostgreSQL has its server's own tools for this")
 def test_backup_and_restore(run: Run, tmp_path: Path) -> None:
     made = run("backup", "copy", "--link", "--json")
     again = run("backup", "copy")
@@ -117,6 +138,8 @@ def test_tags_and_stars_are_given_found_and_taken_back(run: Run) -> None:
     assert (second["tags"], second["stars"]) == (["best", "for print"], 4)
 
     assert run("tag", "i1", "--remove", "best").exit_code == 0
+    assert "i1 has no tag 'best'" in run("tag", "i1", "--remove", "best").stderr
+    assert json.loads(run("rate", "i2", "--stars", "4", "--json").stdout) == [{"public_id": "i2", "stars": 4}]
     assert run("rate", "i2", "--clear").exit_code == 0
     assert ids("--tag", "best") == ["i2"]
     assert ids("--stars", "1") == []

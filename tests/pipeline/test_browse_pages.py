@@ -7,6 +7,9 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from pipeline.browse import views
+from pipeline.catalog.gallery_values import RunBreakdown
+from pipeline.errors import Objection, Reason
 from tests.support.gallery import (
     BASE,
     HOSTILE_TITLE,
@@ -56,7 +59,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
             counters = {"found": 3, "reasons": {HOSTILE_TITLE: 1}, "warnings": [HOSTILE_TITLE]}
             uow.runs.finish(run_id, "failed", counters, error=HOSTILE_TITLE)
         for number in range(len(HOSTILE_URLS)):
-            opened.dream(add(opened, scene_file(number), hostile_entry(number), run_id=run_id))
+            item_id = add(opened, scene_file(number), hostile_entry(number), run_id=run_id)
+            # Words of the user's own may hold anything as well.
+            opened.dream(item_id, responsibility="I say <script>alert(9)</script> \u202e so")
         yield client_of(opened)
 
 
@@ -313,3 +318,58 @@ def test_sightings_that_say_nothing_are_shown_too(tmp_path):
     credit = next(element.text for element in page.elements if element["class"] == "credit")
     assert credit == f"Untitled picture i{item_id}, creator unknown, file:bridge.png, licence unknown."
     assert not any(link.startswith("file:") for link in page.links)
+
+
+@pytest.mark.parametrize(
+    ("license_id", "said"),
+    [("CC-BY-ND-4.0", "does not permit altered pictures"), (None, "Nothing is known that permits altered pictures")],
+)
+def test_the_page_of_what_may_not_be_dreamed_on_says_why_and_what_to_do(tmp_path, license_id, said):
+    with workshop(tmp_path) as shop:
+        add(shop, scene_file(1), {"license": license_id}, run_id=None)
+        free = add(shop, scene_file(2), {"license": "CC0-1.0"}, run_id=None)
+        client = client_of(shop)
+
+        text = client.get("/items/i1").text
+        assert said in text
+        assert "dreamcrawl dream --item i1 --responsibility" in text
+        assert "--responsibility" not in client.get(f"/items/i{free}").text
+
+        dream = shop.dream(1, responsibility="Jane told me so on 3 May")
+        assert "Dreamed on the user\u2019s own responsibility" in client.get(f"/items/i{dream.item_id}").text
+
+
+def test_a_run_tells_why_pictures_were_not_dreamed_on():
+    counters = {"found": 9, "skipped": 3, "dream_reasons": {"license_unknown": 2, "weather": 1}, "reasons": {"dns": 1}}
+
+    (bar,) = [bar for bar in views.funnel(counters, RunBreakdown()) if bar.label == "Not dreamed on"]
+
+    assert bar.count == 3
+    assert bar.reasons == (("licence unknown", 2, "license_unknown"), ("weather", 1, "weather"))
+
+
+def test_a_run_tells_of_every_candidate_what_became_of_it_at_its_stage():
+    counters = {
+        "found": 20, "known": 1, "refused": 1, "filtered": 5, "postponed": 2, "failed": 2, "fetched": 9, "rejected": 2,
+        "reasons": {"robots": 1, "license": 3, "too_small": 2, "quota": 2, "not_an_image": 2, "truncated": 2},
+        "crawl_reasons": {"robots": 1, "license": 3, "too_small": 2, "quota": 2, "not_an_image": 1, "truncated": 1},
+    }  # fmt: skip
+
+    bars = {bar.label: bar for bar in views.funnel(counters, RunBreakdown())}
+
+    assert {label: [(code, n) for _, n, code in bar.reasons] for label, bar in bars.items() if bar.reasons} == {
+        "Refused": [("robots", 1)],
+        "Filtered": [("license", 3), ("too_small", 2)],
+        "Postponed": [("quota", 2)],
+        "Failed": [("truncated", 1), ("not_an_image", 1)],
+        "Rejected": [("truncated", 1), ("not_an_image", 1)],
+    }
+    for bar in bars.values():
+        assert not bar.reasons or sum(n for _, n, _ in bar.reasons) == bar.count
+
+
+def test_every_reason_has_words():
+    codes = [str(each) for each in (*Reason, *Objection)]
+
+    assert all(views.reason_text(code) not in ("", code) for code in codes if code not in ("empty", "too_small"))
+    assert len({views.reason_text(code) for code in codes}) == len(codes)

@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import text
 
 import pipeline.catalog.engine as engine_module
-from pipeline.catalog.engine import Catalog, catalog_url, make_engine, open_catalog
+from pipeline.catalog.engine import Catalog, catalog_url, open_catalog
 from pipeline.catalog.schema import HEAD, drift, known_revisions
 from pipeline.errors import CatalogBusy, CatalogTooNew, NotFound, SettingsInvalid, WorkspaceUnusable
+from tests.support import plain_sql
 
 START = {"keywords": [], "source": None, "parameters": {}, "process": "host:1:1", "version": "1"}
 
@@ -42,6 +43,7 @@ def test_a_new_catalog_is_made_with_its_folder_and_found_again(tmp_path: Path) -
         assert _runs(catalog) == 1
 
 
+@pytest.mark.sqlite(reason="test_catalog_postgresql looks at its schema")
 def test_the_migrations_make_the_tables_that_the_code_describes(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "catalog.sqlite3") as catalog, catalog.read() as uow:
         assert drift(uow.session.connection()) == []
@@ -71,16 +73,21 @@ def test_every_migration_can_be_undone(tmp_path: Path) -> None:
     config.set_main_option("script_location", str(Path(engine_module.__file__).with_name("migrations")))
     path = tmp_path / "catalog.sqlite3"
     open_catalog(path).close()
-    with make_engine(catalog_url(path)).begin() as connection:
+    with plain_sql.connection_to(path) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
 
         assert inspect(connection).get_table_names() == ["alembic_version"]
         assert inspect(connection).get_view_names() == []
-        left = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+        left = (
+            "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            if plain_sql.on_postgresql()
+            else "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+        )
         assert connection.execute(text(left)).scalar_one() == 0
 
 
+@pytest.mark.sqlite(reason="PRAGMAs")
 def test_connections_are_set_up_for_readers_beside_a_writer(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "catalog.sqlite3") as catalog, catalog.read() as uow:
         found = {
@@ -209,6 +216,7 @@ def test_a_migration_that_is_killed_can_be_done_again(tmp_path: Path, after_seco
         assert _start_run(catalog) == 1
 
 
+@pytest.mark.sqlite(reason="it compares the bytes of the file")
 def test_a_catalog_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"
     open_catalog(path).close()
@@ -223,6 +231,7 @@ def test_a_catalog_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.sqlite(reason="it makes the file")
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"
     with sqlite3.connect(path) as connection:
@@ -233,6 +242,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
         open_catalog(path)
 
 
+@pytest.mark.sqlite(reason="it makes the file")
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"
     path.write_bytes(b"a text file, and not a short one either" * 100)
@@ -258,11 +268,25 @@ def test_a_missing_catalog_is_only_made_on_demand(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "://", "nonsense://"])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "://", "nonsense://", "postgresql:", "postgres:/host/db"],
+)
 def test_addresses_of_other_databases_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsInvalid):
         open_catalog(url)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@h/d", "postgres://u@h/d", "postgresql+psycopg://u@h/d"])
+def test_all_ways_to_write_an_address_of_postgresql_mean_the_same(url: str) -> None:
+    assert catalog_url(url).render_as_string() == "postgresql+psycopg://u@h/d"
+
+
+def test_a_path_with_a_drive_letter_is_a_path() -> None:
+    assert catalog_url("C:\\pictures\\catalog.sqlite3").get_backend_name() == "sqlite"
 
 
 def test_without_the_driver_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +296,7 @@ def test_without_the_driver_the_extra_to_install_is_named(monkeypatch: pytest.Mo
         open_catalog("postgresql://user@127.0.0.1:9/none")
 
 
+@pytest.mark.sqlite(reason="it limits how large a file may grow")
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")
 def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"

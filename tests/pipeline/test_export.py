@@ -318,6 +318,50 @@ def test_other_folders_are_left_alone(shop: Workshop, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_strangers_files_stay_in_the_folder_of_an_export(shop: Workshop, tmp_path: Path) -> None:
+    fill(shop)
+    out = tmp_path / "out"
+    take(shop, out, shard_size=1)
+    theirs = ["123456", "20240101/20240101.jpg", "00000/1.jpg", "00002/notes.txt", ".tmp-mine/a", "mine/.tmp-abcdefgh"]
+    for name in theirs:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(b"theirs")
+    withdraw(shop, 2)
+    withdraw(shop, 3)
+
+    assert take(shop, out, shard_size=1).shards == 1
+
+    assert all((out / name).read_bytes() == b"theirs" for name in theirs)
+    assert not (out / "00001").exists()
+    assert [each.name for each in (out / "00002").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("shard", ["00000", "00002"])
+def test_a_link_in_place_of_a_shard_is_refused(shop: Workshop, tmp_path: Path, shard: str) -> None:
+    fill(shop)
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    take(shop, out, shard_size=1)
+    (out / shard).rename(elsewhere)
+    (out / shard).symlink_to(elsewhere)
+    before = contents(elsewhere)
+    withdraw(shop, 3)
+
+    with pytest.raises(UsageError, match="is a link"):
+        take(shop, out, shard_size=1)
+
+    assert contents(elsewhere) == before
+
+
+def test_an_export_that_had_no_room_for_anything_can_be_continued(shop: Workshop, tmp_path: Path) -> None:
+    fill(shop)
+    (tmp_path / "out").mkdir()
+    for name in (".lock", ".tmp-abcd_123"):
+        (tmp_path / "out" / name).touch()
+
+    assert take(shop, tmp_path / "out").samples == 3
+    check_digests(tmp_path / "out")
+
+
 def test_a_full_disk_is_told_and_nothing_half_written_stays(
     shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,13 +19,9 @@ from pipeline.provenance.canonical import (
     json_sha256,
     parse_object,
 )
-from pipeline.provenance.manifest import (
-    MAX_SIGHTINGS_BYTES,
-    Manifest,
-    ManifestUnreadable,
-    Output,
-    manifest_sha256,
-)
+from pipeline.provenance.described_pictures import MAX_SIGHTINGS_BYTES
+from pipeline.provenance.manifest import Manifest, ManifestUnreadable, Output, manifest_sha256
+from pipeline.provenance.permission import Basis, Permission
 from pipeline.provenance.sharing import public_url, sharing_of, web_address
 from tests.support.inverting import FACTS, identity_of
 from tests.support.manifests import ANY_TEXT, item_of, manifest_of, sighting
@@ -215,7 +211,24 @@ def test_canonical_json_reads_back_and_does_not_depend_on_the_order_of_keys(valu
 
 
 @pytest.mark.parametrize(
-    "text", ["[1]", "", "{", '{"a":NaN}', '{"a":-Infinity}', '{"a":1,"a":2}', '{"a":' * 100_000, b"\xff{}", b'{"a":"']
+    "text",
+    [
+        "[1]",
+        "",
+        "{",
+        '{"a":NaN}',
+        '{"a":-Infinity}',
+        '{"a":1,"a":2}',
+        '{"a":' * 100_000,
+        b"\xff{}",
+        b'{"a":"',
+        '{"a":1e999}',
+        '{"a":[-1e999]}',
+        '{"a":"\\ud800"}',
+        b'{"\\udfff":1}',
+        '{"a":"\ud800"}',
+        f'{{"a":{"9" * 5_000}}}',
+    ],
 )
 def test_hostile_json_is_refused_with_one_error(text: str | bytes) -> None:
     with pytest.raises(NotJson):
@@ -229,3 +242,46 @@ def test_cut_texts_fit_once_written_as_json_in_xml(text: str, limit: int) -> Non
     inside = escape_xml(json.dumps(cut, ensure_ascii=False)[1:-1])
     assert len(inside.encode("utf-8")) <= limit
     assert cut == clean_text(text) or (cut.endswith("…") and clean_text(text).startswith(cut[:-1]))
+
+
+def verdict(**changes: Any) -> dict[str, Any]:
+    """What ingest writes down of a site's consent."""
+    values = {
+        "allowed": True,
+        "rule": "robots.txt",
+        "value": "Allow: /",
+        "where": "https://pictures.example/robots.txt",
+        "checked_at": "2026-05-04T03:02:01+00:00",
+        "checked": ["robots.txt", "X-Robots-Tag"],
+        "in_headers": False,
+    }
+    return values | changes
+
+
+def test_the_last_verdict_of_consent_stands_in_the_record_with_rule_place_and_time() -> None:
+    later = verdict(checked_at="2026-06-01T00:00:00+00:00", rule="none", value="", where="")
+
+    one = manifest_of(sightings=[sighting(1, consent=verdict())])
+    two = manifest_of(sightings=[sighting(1, consent=later), sighting(2, consent=verdict()), sighting(3)])
+    none = manifest_of()
+
+    told = {name: value for name, value in verdict().items() if name != "in_headers"}
+    assert one["source"]["consent"] == told
+    assert two["source"]["consent"]["checked_at"] == "2026-06-01T00:00:00+00:00"
+    assert none["source"]["consent"] is None
+
+
+def test_a_verdict_may_say_anything_and_the_record_stays_small_and_readable() -> None:
+    hostile = verdict(value="<x>\x00" * 5_000, where="file:///home/me/robots.txt", checked=["\ud800"] * 500, rule=None)
+
+    told = manifest_of(sightings=[sighting(1, consent=hostile)])["source"]["consent"]
+
+    assert told["where"] == "file:robots.txt"
+    assert (told["rule"], len(told["checked"])) == ("", 16)
+    assert len(canonical_json(told)) < 1_500
+    assert manifest_of(sightings=[sighting(1, consent={"checked": 3})])["source"]["consent"]["allowed"] is False
+
+
+def test_a_record_names_on_what_grounds_it_was_made_and_only_then() -> None:
+    assert "permission" not in manifest_of()
+    assert manifest_of(permission=Permission(Basis.LICENSE))["permission"] == {"basis": "license"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.duplicates.tiers import REVIEW_DISTANCE
 from pipeline.errors import SettingsInvalid
 from pipeline.settings import environment_name, load_settings
 
@@ -46,10 +47,19 @@ def test_every_setting_can_be_set_by_the_variable_that_the_listing_names(tmp_pat
     }
 
     for row in defaults.listing():
-        sample = samples.get(row.name, "2077" if isinstance(row.value, (int, float)) else "something")
+        sample = samples.get(row.name, "2077" if isinstance(row.value, (int, float)) else "something said here")
         changed = load_settings(environment={row.environment: sample}, folder=tmp_path)
         assert origins(changed)[row.name][1] == f"environment {environment_name(row.name)}"
         assert origins(changed)[row.name][0] != row.value
+
+
+def test_near_duplicates_are_linked_at_most_as_far_as_pictures_are_compared(tmp_path: Path):
+    def setting(distance: int) -> dict[str, str]:
+        return {"DREAMCRAWL_INGEST_NEAR_DISTANCE": str(distance)}
+
+    load_settings(environment=setting(REVIEW_DISTANCE), folder=tmp_path)
+    with pytest.raises(SettingsInvalid, match=r"ingest\.near_distance"):
+        load_settings(environment=setting(REVIEW_DISTANCE + 1), folder=tmp_path)
 
 
 def test_a_relative_workspace_starts_from_the_file_that_names_it(tmp_path: Path):

@@ -177,18 +177,6 @@ def test_jpeg_dreams_record_the_pixels_that_they_show(shop: Workshop) -> None:
         assert uow.blobs.get(derivation.blob_sha256).media_type == "image/jpeg"
 
 
-def test_pictures_that_may_not_be_adapted_are_skipped_unless_asked_for(shop: Workshop) -> None:
-    forbidden = shop.add(picture(1), license_id="CC-BY-ND-4.0")
-    free = shop.add(picture(2), license_id="CC0-1.0")
-
-    report = shop.stylize(forbidden, free)
-    allowed = shop.stylize(forbidden, allow_no_derivatives=True)
-
-    assert report.skipped == ((forbidden, "CC BY-ND 4.0 does not permit adapted pictures"),)
-    assert (report.made, allowed.made, allowed.skipped) == (1, 1, ())
-    assert shop.derivation(allowed.derivation_ids[0]).manifest["sharing"]["terms"] == "private"
-
-
 def test_another_recipe_weights_engine_or_size_is_another_dream() -> None:
     source = "11" * 32
     base = identity_of({"steps": 10})

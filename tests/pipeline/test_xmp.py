@@ -16,7 +16,16 @@ from PIL import Image, PngImagePlugin
 from pipeline.images import encode
 from pipeline.provenance.canonical import canonical_json
 from pipeline.provenance.manifest import manifest_sha256
-from pipeline.provenance.xmp import JPEG_MAX_PACKET_BYTES, NAMESPACE, Embedded, attribution, read_xmp, write_xmp
+from pipeline.provenance.permission import Basis, Permission
+from pipeline.provenance.xmp import (
+    JPEG_MAX_PACKET_BYTES,
+    MAX_ATTRIBUTION_BYTES,
+    NAMESPACE,
+    Embedded,
+    attribution,
+    read_xmp,
+    write_xmp,
+)
 from tests.support.inverting import FACTS, identity_of
 from tests.support.manifests import ANY_TEXT, item_of, manifest_of, sighting
 
@@ -106,7 +115,12 @@ def test_a_dream_from_noise_is_not_called_an_altered_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("license_id", "marked"), [("CC0-1.0", ["False"]), ("PDM-1.0", ["False"]), (None, []), ("CC-BY-4.0", ["True"])]
+    ("license_id", "marked"),
+    [
+        *((each, ["False"]) for each in ("CC0-1.0", "PDM-1.0", "CC-PDDC", "NASA-media-guidelines")),
+        (None, []),
+        ("CC-BY-4.0", ["True"]),
+    ],
 )
 def test_rights_are_marked_only_as_far_as_they_are_known(license_id: str | None, marked: list[str]) -> None:
     packet = write_xmp(manifest_of(item_of(license_id=license_id, creator=None), []))
@@ -152,9 +166,15 @@ def test_the_longest_texts_still_fit_into_a_jpeg() -> None:
     manifest = manifest_of(
         item_of(title=long, creator=long, license_id="unknown", license_url=f"https://x.example/{long}"),
         [
-            sighting(n, image_url=f"https://{n}.example/{long}", page_url=f"https://{n}.example/{long}")
+            sighting(
+                n,
+                image_url=f"https://{n}.example/{long}",
+                page_url=f"https://{n}.example/{long}",
+                consent={"rule": long, "value": long, "where": long, "checked_at": long, "checked": [long] * 99},
+            )
             for n in range(9)
         ],
+        permission=Permission(Basis.RESPONSIBILITY, "&<>" * 333),
     )
 
     packet = write_xmp(manifest, max_bytes=JPEG_MAX_PACKET_BYTES)
@@ -262,3 +282,13 @@ def test_reading_never_raises_for_mutilated_files(data: st.DataObject, image_for
 @given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF\x00\x00\x00\x00WEBP"]), st.binary(max_size=200))
 def test_reading_never_raises_for_any_bytes(start: bytes, rest: bytes) -> None:
     assert read_xmp(start + rest) is None or json.dumps(read_xmp(start + rest).manifest)
+
+
+def test_texts_of_any_length_push_neither_licence_nor_guide_out_of_the_credit() -> None:
+    guide = item_of(id=13, title="g" * 5_000, creator="h" * 5_000, license_id="CC-BY-SA-4.0")
+    long = item_of(title="t" * 5_000, creator="c" * 5_000)
+
+    line = attribution(manifest_of(long, [sighting(1, page_url="https://x.example/" + "p" * 5_000)], inputs=(guide,)))
+
+    assert "CC BY-SA 4.0; altered by a neural network; with " in line
+    assert len(line.encode()) < MAX_ATTRIBUTION_BYTES

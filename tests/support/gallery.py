@@ -119,7 +119,7 @@ def fill(shop: Workshop, entries: Sequence[Mapping[str, Any]], *, photos: Path =
             store=shop.store,
             dreams_folder=shop.dreams,
             run_id=run_id,
-            allow_no_derivatives=True,
+            responsibility="a test, for my own use",
         )
         assert not report.failed, report.failed
     dreams = len(kept[::2]) + len(kept[::6])

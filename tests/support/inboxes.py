@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline.errors import Reason
 from pipeline.inbox import InboxWriter
-from pipeline.records import CrawlRecord, CrawlReport, KeywordMatch, Outcome
+from pipeline.records import CrawlRecord, CrawlReport, DeclaredLicense, KeywordMatch, Outcome
 
+FREE = DeclaredLicense("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/", "rel=license")
 FOUND_AT = "2026-03-01T10:00:00+00:00"
 
 

@@ -162,8 +162,7 @@ class Workshop:
             catalog=self.catalog,
             store=self.store,
             dreams_folder=self.dreams,
-            run_id=None,
-            **options,
+            **({"run_id": None} | options),
         )
 
     def dream(self, item_id: int, **options: Any) -> Derivation:
