@@ -9,6 +9,8 @@ from typing import Any
 
 SAME = "same"
 DIFFERENT = "different"
+SIMILAR = "similar"
+"""The tier of pairs that only a network takes for alike: for a person to look at, never linked on that alone."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,10 @@ class DuplicatePair:
 
     Attributes:
         first_id: The lower of the two ids.
-        tier: near or review; None when a person named the pair and nothing was found before.
+        tier: near, review or similar; None when a person named the pair and nothing was found before.
         relation: What was done to one to make the other, in words.
         distance: Differing bits of 256.
-        evidence: The fields of `pipeline.duplicates.verification.Evidence`.
+        evidence: The fields of `pipeline.duplicates.verification.Evidence`; of similar ones, the cosine.
         decision: same, different, or None while nobody has decided.
     """
 
@@ -62,3 +64,16 @@ class Fingerprint:
     id: int
     item_id: int
     algorithm: str
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A vector on record and whose it is.
+
+    Attributes:
+        is_usable: Whether the item was not withdrawn.
+    """
+
+    id: int
+    item_id: int
+    is_usable: bool

@@ -86,6 +86,9 @@ def _sign_all(catalog: Catalog, store: Store, sign: Sign, on_progress: Callable[
                 unreadable += 1
         with catalog.write() as uow:
             for item_id, signature in found.items():
+                now = uow.items.get(item_id)
+                if now is None or now.withdrawn_at is not None:
+                    continue  # meanwhile; what gc has deleted of it must not come back
                 uow.duplicates.sign(
                     item_id, algorithm=ALGORITHM, hashes=signature.hashes, views=signature.views, searched=False
                 )

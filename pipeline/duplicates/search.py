@@ -11,8 +11,16 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.duplicates.hashes import TURNS
 from pipeline.duplicates.index import HashIndex, Hit
 from pipeline.duplicates.signatures import ALGORITHM, INNER_ALGORITHM, View, views_of
-from pipeline.duplicates.tiers import REVIEW_DISTANCE, TURNED_DISTANCE, Tier, relation_of, tier_of
-from pipeline.duplicates.verification import Evidence, verify
+from pipeline.duplicates.tiers import (
+    FIRST_IS_PART,
+    REVIEW_DISTANCE,
+    SECOND_IS_PART,
+    TURNED_DISTANCE,
+    Tier,
+    compare,
+    relation_of,
+)
+from pipeline.duplicates.verification import Evidence
 from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 
 ALGORITHMS = (ALGORITHM, INNER_ALGORITHM)
@@ -88,18 +96,35 @@ class DuplicateSearch:
             self._index.extend(ids, bits)
             self._last_id = ids[-1]
 
+    def learn(self, ids: Mapping[str, int], hashes: Mapping[str, bytes]) -> None:
+        """Load hashes that were written just now, in a transaction that was begun with `sync`; so none is missed.
+
+        Both by algorithm; of hashes without an id, which were on record, nothing is loaded.
+        """
+        for name, entry_id in sorted(ids.items(), key=lambda each: each[1]):
+            self._index.add(entry_id, hashes[name])
+            self._last_id = entry_id
+
     def matches(
-        self, uow: UnitOfWork, hashes: Mapping[str, bytes], packed: bytes, *, but: int | None = None
+        self,
+        uow: UnitOfWork,
+        hashes: Mapping[str, bytes],
+        packed: bytes,
+        *,
+        but: int | None = None,
+        in_step: bool = False,
     ) -> list[Match]:
         """Items that a picture may be the same as, the surest first.
 
         hashes: Of the picture, as `Signature.hashes`; none for one too plain, which is like no other.
         packed: Its views, as `Signature.views`.
         but: An item to leave out: itself.
+        in_step: That nothing has been written since the last `sync` but what `learn` was told; saves looking.
         """
         if not hashes:
             return []
-        self.sync(uow)
+        if not in_step:
+            self.sync(uow)
         hits = [
             (hit, name)
             for name, bits in hashes.items()
@@ -129,12 +154,10 @@ class DuplicateSearch:
 
     def _compared(self, first: View, second: View, hit: Hit, item_id: int) -> Match | None:
         turn = TURNS[hit.turn]
-        evidence = verify(first, second, turn)
-        if evidence is None:
+        found = compare(first, second, turn, hit.distance, near_distance=self._near_distance)
+        if found is None:
             return None
-        tier = tier_of(evidence, turn=turn, distance=hit.distance, near_distance=self._near_distance)
-        if tier is None:
-            return None
+        tier, evidence = found
         return Match(item_id, tier, relation_of(evidence, turn), hit.distance, hit.turn, evidence)
 
 
@@ -149,7 +172,7 @@ def _rank(match: Match) -> tuple[bool, int, float, int]:
 
 
 _OTHER_WAY = (
-    ("the first is a part of the second", "the second is a part of the first"),
+    (FIRST_IS_PART, SECOND_IS_PART),
     ("turned clockwise by 90 degrees", "turned counterclockwise by 90 degrees"),
 )
 
@@ -158,9 +181,9 @@ def _turned_about(relation: str) -> str:
     """The relation of the second to the first, given that of the first to the second."""
     for one, other in _OTHER_WAY:
         if one in relation:
-            return relation.replace(one, other)
-        if other in relation:
-            return relation.replace(other, one)
+            relation = relation.replace(one, other)
+        elif other in relation:
+            relation = relation.replace(other, one)
     return relation
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.duplicates.hashes import UPRIGHT, Turn
-from pipeline.duplicates.verification import Evidence
+from pipeline.duplicates.signatures import View
+from pipeline.duplicates.verification import Evidence, texture_of, verify
 from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 
 
@@ -28,6 +29,9 @@ REVIEW_DISTANCE = 84
 
 TURNED_DISTANCE = 48
 """The same for a picture that was turned or mirrored, which changes no bit by itself."""
+
+FIRST_IS_PART = "the first is a part of the second"
+SECOND_IS_PART = "the second is a part of the first"
 
 _TEXTURED = 0.4
 """Share of a picture with fine texture from which it has enough of it to be told by, whatever was written over it.
@@ -117,6 +121,25 @@ _NOTICED_SCALE = 1.03
 _NOTICED_ROTATION = 0.7
 
 
+def compare(
+    first: View, second: View, turn: Turn, distance: int, *, near_distance: int = DEFAULT_NEAR_DISTANCE
+) -> tuple[Tier, Evidence] | None:
+    """The tier of two pictures whose hashes are near, and what speaks for it; None when they are different ones.
+
+    turn: How the first must be turned to lie like the second.
+    distance: Differing bits of the hashes that led here.
+    near_distance: Up to which distance near duplicates are linked; more are left for review.
+    """
+    # Of plain pictures many are near, and most are too far for their rules: that need not be looked at closely.
+    if distance > _REVIEW_PLAIN.distance and not _is_textured(*texture_of(first, second)):
+        return None
+    evidence = verify(first, second, turn)
+    if evidence is None:
+        return None
+    tier = tier_of(evidence, turn=turn, distance=distance, near_distance=near_distance)
+    return None if tier is None else (tier, evidence)
+
+
 def tier_of(
     evidence: Evidence, *, turn: Turn, distance: int, near_distance: int = DEFAULT_NEAR_DISTANCE
 ) -> Tier | None:
@@ -136,7 +159,7 @@ def tier_of(
         and any(rule.holds(evidence, distance) for rule in _near_rules(evidence))
     ):
         return Tier.NEAR
-    most = _REVIEW_SCALE if _is_textured(evidence) else _NEAR_SCALE
+    most = _REVIEW_SCALE if _is_textured(evidence.detail, evidence.repetition) else _NEAR_SCALE
     if (
         min(across, down) >= 1 / most
         and max(across, down) <= most
@@ -148,17 +171,17 @@ def tier_of(
 
 
 def _near_rules(evidence: Evidence) -> tuple[_Rule, ...]:
-    if not _is_textured(evidence):
+    if not _is_textured(evidence.detail, evidence.repetition):
         return (_NEAR_PLAIN,)
     return _NEAR_TEXTURED if evidence.detail >= _RICH else (_NEAR_BETWEEN, _NEAR_PLAIN)
 
 
 def _review_rules(evidence: Evidence) -> tuple[_Rule, ...]:
-    return _REVIEW_TEXTURED if _is_textured(evidence) else (_REVIEW_PLAIN,)
+    return _REVIEW_TEXTURED if _is_textured(evidence.detail, evidence.repetition) else (_REVIEW_PLAIN,)
 
 
-def _is_textured(evidence: Evidence) -> bool:
-    return evidence.detail >= _TEXTURED and evidence.repetition < _PATTERN
+def _is_textured(detail: float, repetition: float) -> bool:
+    return detail >= _TEXTURED and repetition < _PATTERN
 
 
 def relation_of(evidence: Evidence, turn: Turn) -> str:
@@ -166,9 +189,9 @@ def relation_of(evidence: Evidence, turn: Turn) -> str:
     found = [turn.name] if turn != UPRIGHT else []
     across, down = _scales(evidence)
     if max(across, down) < 1 / _NOTICED_SCALE:
-        found.append("the first is a part of the second")
+        found.append(FIRST_IS_PART)
     elif min(across, down) > _NOTICED_SCALE:
-        found.append("the second is a part of the first")
+        found.append(SECOND_IS_PART)
     elif not all(1 / _NOTICED_SCALE <= scale <= _NOTICED_SCALE for scale in (across, down)):
         found.append("cropped")
     if abs(evidence.rotation) >= _NOTICED_ROTATION:

@@ -74,6 +74,7 @@ def verify(first: View, second: View, turn: Turn, start: Warp = IDENTITY) -> Evi
     agreement, faint, agreeing = blocks
     gain, difference, worst = _differences(luma, seen, inside)
     chroma = np.stack([turned(chroma[..., channel], turn) for channel in range(2)], axis=-1)
+    detail, repetition = texture_of(first, second)
     return Evidence(
         agreement=agreement,
         faint_agreement=faint,
@@ -83,12 +84,17 @@ def verify(first: View, second: View, turn: Turn, start: Warp = IDENTITY) -> Evi
         difference=difference,
         worst_difference=worst,
         chroma_difference=_chroma_difference(chroma, second.chroma),
-        detail=min(first.detail, second.detail),
-        repetition=max(first.repetition, second.repetition),
+        detail=detail,
+        repetition=repetition,
         within_borders=first.is_inner or second.is_inner,
         rotation=float(np.degrees(np.arctan2(warp[4] - warp[2], warp[1] + warp[5]))),
         warp=tuple(float(value) for value in warp),
     )
+
+
+def texture_of(first: View, second: View) -> tuple[float, float]:
+    """(share with fine texture of the plainer picture, repetition of the more repetitive one)."""
+    return min(first.detail, second.detail), max(first.repetition, second.repetition)
 
 
 def _blocks(a: Thumb, b: Thumb, inside: NDArray[np.bool_]) -> tuple[float, float, int] | None:

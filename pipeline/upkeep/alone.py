@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import CatalogBusy, WorkspaceUnusable
+from pipeline.whole_files import way_out
 
 WAIT_SECONDS = 5.0
 
@@ -28,7 +29,9 @@ def alone(locks: Path) -> Iterator[None]:
     except Timeout as error:
         raise CatalogBusy("another fsck, backup or gc is at work here; try again when it is done") from error
     except OSError as error:
-        raise WorkspaceUnusable(f"the folder {locks} cannot be written: {error.strerror or error}") from error
+        raise WorkspaceUnusable(
+            f"the folder {locks} cannot be written: {error.strerror or error}; {way_out(error)}"
+        ) from error
     try:
         yield
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,19 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from pipeline.catalog.copying import check_copy, copy_catalog, stored_files
-from pipeline.errors import CatalogBusy, NotFound, UsageError, WorkspaceUnusable
+from pipeline.errors import NotFound, UsageError, WorkspaceUnusable
 from pipeline.store import Store
 from pipeline.upkeep.alone import alone
 from pipeline.whole_files import TEMPORARY_PREFIX
+from pipeline.whole_folders import whole_folder
 from pipeline.workspace import Workspace
 
 FORMAT = "dreamcrawl.backup/1"
 LIST_NAME, ABOUT_NAME, CATALOG_NAME = "files.jsonl", "backup.json", "catalog.sqlite3"
 # Of what is no file of the store: dreams as people see them, networks of their own, the keys they sign with.
 FOLDERS = ("dreams", "weights", "keys")
+_PRIVATE_FOLDER = 0o700
 _CHUNK = 1 << 20
 
 
@@ -70,19 +69,22 @@ def back_up(
         on_progress: Called with the files of the store that are done, and how many there are.
 
     Raises:
-        UsageError: The target exists, or lies in the workspace's store.
+        UsageError: The target exists, or lies in a folder that is backed up.
         CatalogBusy: Another upkeep command is at work, or another backup into the same folder.
         WorkspaceUnusable: Something cannot be read or written; nothing is left under the target's name.
     """
     target = target.absolute()
     if target.exists():
         raise UsageError(f"{target} is there already; name a folder that does not exist")
-    if target.is_relative_to(workspace.store.absolute()):
-        raise UsageError(f"{target} lies in the store that is to be backed up; choose another place")
-    with alone(workspace.locks), _appearing(target) as folder:
+    for name in ("store", *FOLDERS):
+        if target.resolve().is_relative_to((workspace.root / name).resolve()):
+            raise UsageError(f"{target} lies in {name}/, which is to be backed up; choose another place")
+    # Private keys lie in it.
+    with alone(workspace.locks), _appearing(target, mode=_PRIVATE_FOLDER) as folder:
         writer = _Writer(folder)
-        copy_catalog(workspace.catalog_path, folder / CATALOG_NAME)
-        revision = check_copy(folder / CATALOG_NAME)
+        copy_catalog(workspace.catalog_path, folder / CATALOG_NAME, towards=target)
+        way_out = "dreamcrawl fsck tells more; restore an earlier backup"
+        revision = check_copy(folder / CATALOG_NAME, named=str(workspace.catalog_path), way_out=way_out)
         writer.note(CATALOG_NAME)
         wanted = list(stored_files(folder / CATALOG_NAME))
         store = Store(workspace.store)
@@ -110,17 +112,22 @@ def restore(
     about, entries = _read_backup(backup)
     root = workspace.root.absolute()
     if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
+        try:
+            root.rmdir()
+        except OSError as error:  # where another disk is mounted, say
+            raise WorkspaceUnusable(
+                f"{root} cannot be replaced by what is restored: {error.strerror or error}; name a folder below it "
+                "that does not exist, with --workspace"
+            ) from error
     if root.exists():
         raise UsageError(f"{root} is not empty; restore into a new folder with --workspace")
     with _appearing(root) as folder:
         size = 0
         for done, entry in enumerate(entries, start=1):
             place = _safe(entry.path)
-            target = folder.joinpath(*place.parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = _place_for(folder, place)
             try:
-                digest, length = _copied(backup.joinpath(*place.parts), target)
+                digest, length = _copied(backup.joinpath(*place.parts), target, private=_is_private(place))
             except FileNotFoundError as error:
                 raise WorkspaceUnusable(f"the backup lacks {entry.path}; take another backup") from error
             if digest != entry.sha256:
@@ -128,11 +135,7 @@ def restore(
             size += length
             if on_progress is not None:
                 on_progress(done, len(entries))
-        check_copy(folder / CATALOG_NAME)
-        if (folder / "keys").is_dir():
-            (folder / "keys").chmod(0o700)
-            for key in _files_of(folder / "keys"):
-                key.chmod(0o600)
+        check_copy(folder / CATALOG_NAME, named=f"in the backup {backup}")
     return BackupReport(str(root), files=len(entries), bytes=size, problems=tuple(about.get("problems", ())))
 
 
@@ -159,11 +162,11 @@ class _Writer:
 
     def take(self, path: Path, name: str, *, sha256: str | None = None, link: bool = False) -> None:
         """Copy or link a file; one that is missing or has another digest is left out and told of."""
-        target = self._folder.joinpath(*PurePosixPath(name).parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        place = PurePosixPath(name)
+        target = _place_for(self._folder, place)
         try:
             linked = link and _linked(path, target)
-            digest, size = _hashed(target) if linked else _copied(path, target)
+            digest, size = _hashed(target) if linked else _copied(path, target, private=_is_private(place))
         except FileNotFoundError:
             self._problems.append(f"{name} is missing; dreamcrawl fsck tells more")
             return
@@ -205,7 +208,17 @@ def _read_backup(backup: Path) -> tuple[Mapping[str, Any], list[_Entry]]:
         raise WorkspaceUnusable(f"the backup {backup} is of a kind that this dreamcrawl does not know")
     if hashlib.sha256(lines).hexdigest() != about.get("files_sha256"):
         raise WorkspaceUnusable(f"the list of files of the backup {backup} was altered; take another backup")
-    return about, [_Entry(**json.loads(line)) for line in lines.splitlines()]
+    try:
+        return about, [_entry(json.loads(line)) for line in lines.splitlines()]
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise WorkspaceUnusable(
+            f"the list of files of the backup {backup} is of a kind that this dreamcrawl does not know; upgrade it"
+        ) from error
+
+
+def _entry(line: Mapping[str, Any]) -> _Entry:
+    """Fields that this version does not know may stand there."""
+    return _Entry(str(line["path"]), str(line["sha256"]), int(line["size_bytes"]))
 
 
 def _safe(name: str) -> PurePosixPath:
@@ -216,38 +229,16 @@ def _safe(name: str) -> PurePosixPath:
 
 
 @contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when the block ends; nothing stays when it raises.
-
-    What a killed process left is cleared away by the next one that fills the same folder.
-    """
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}")
-    lock_path = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.lock")
-    lock = FileLock(lock_path, timeout=0)
+def _appearing(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
+    """A folder to fill, which gets its name when the block ends; nothing stays when it raises."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        try:
-            _remove(temporary)
-            temporary.mkdir()
-            yield temporary
-            temporary.rename(target)
-        finally:
-            _remove(temporary)
-            lock_path.unlink(missing_ok=True)
-            lock.release()
-    except Timeout as error:
-        raise CatalogBusy(f"another process is filling {target} just now") from error
+        with whole_folder(target, mode=mode) as folder:
+            yield folder
     except OSError as error:
         raise WorkspaceUnusable(
             f"{error.filename or target} cannot be read or written: {error.strerror or error}; make room, or choose "
             "another place"
         ) from error
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -267,9 +258,22 @@ def _linked(path: Path, target: Path) -> bool:
     return True
 
 
-def _copied(path: Path, target: Path) -> tuple[str, int]:
+def _is_private(place: PurePosixPath) -> bool:
+    return place.parts[0] == "keys"
+
+
+def _place_for(folder: Path, place: PurePosixPath) -> Path:
+    """Where a file of a backup is to lie, its folder made; keys in one that only the owner looks into."""
+    target = folder.joinpath(*place.parts)
+    if _is_private(place):
+        (folder / "keys").mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _copied(path: Path, target: Path, *, private: bool) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as source, target.open("wb") as copy:
+    with path.open("rb") as source, open(target, "wb", opener=_owner_only if private else None) as copy:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
@@ -277,6 +281,10 @@ def _copied(path: Path, target: Path) -> tuple[str, int]:
         copy.flush()
         os.fsync(copy.fileno())
     return digest.hexdigest(), size
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _hashed(path: Path) -> tuple[str, int]:

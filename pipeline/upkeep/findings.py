@@ -18,6 +18,7 @@ class Kind(StrEnum):
     LEFTOVER = "leftover"  # half-written, by a process that was killed
     NOT_REMOVED = "not_removed"  # on record as removed after a withdrawal, and still there
     BROKEN_STAR = "broken_star"  # near to a picture that is near to another itself
+    HIDDEN_STAR = "hidden_star"  # withdrawn, and stands for pictures that may be shown
     LOST_ADDRESS = "lost_address"  # on record as kept, but of no picture
     SEARCH = "search"  # a search would miss it, or find it wrongly
 
@@ -51,12 +52,14 @@ class FsckReport:
         files: Stored files that were read and hashed.
         bytes: Their sizes together.
         items: Items whose rows were looked at.
+        unrecorded: Files of the store, written within the last hour, that the catalog does not know, or not yet.
     """
 
     findings: tuple[Finding, ...] = ()
     files: int = 0
     bytes: int = 0
     items: int = 0
+    unrecorded: int = 0
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -5,6 +5,8 @@ May run while crawls, ingests and dreams write: a file comes before its row, and
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,14 +16,18 @@ from pathlib import Path
 
 from pipeline.catalog import upkeep_queries
 from pipeline.catalog.engine import Catalog
+from pipeline.duplicates.regrouping import leave
+from pipeline.errors import WorkspaceUnusable
 from pipeline.store import LEFTOVER_SECONDS, Store
 from pipeline.upkeep.alone import alone
 from pipeline.upkeep.findings import Finding, FsckReport, Kind
 from pipeline.upkeep.stored_files import StoredFiles
-from pipeline.whole_files import TEMPORARY_PREFIX
+from pipeline.whole_files import TEMPORARY_PREFIX, way_out
 
 _ITEMS_AT_ONCE = 1_000
 _FILES_AT_ONCE = 500
+# Of unknown files: more than are left by processes that were killed before they had written their rows.
+_MANY = 200
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,15 @@ class Places:
 
     Attributes:
         quarantine: Where mending moves what it takes out of the store.
-        caches: Folders that may be deleted at any time; only looked through for leftovers.
+        caches: Folders that may be deleted at any time; only looked through for leftovers, as `keys` is.
+        keys: Private keys; while they are made, they lie in a folder beside it.
     """
 
     dreams: Path
     quarantine: Path
     locks: Path
     caches: tuple[Path, ...] = ()
+    keys: Path | None = None
 
 
 def check_workspace(
@@ -72,6 +80,7 @@ class _Fsck:
     findings: list[Finding] = field(default_factory=list)
     done: int = 0
     total: int = 0
+    unrecorded: int = 0
 
     def run(self) -> FsckReport:
         started = time.monotonic()
@@ -86,6 +95,7 @@ class _Fsck:
         self._look_for_strays(files)
         self._look_for_leftovers()
         self._check_stars()
+        self._check_hidden_stars()
         self._check_addresses()
         items = self._check_search()
         return FsckReport(
@@ -93,6 +103,7 @@ class _Fsck:
             files=files.hashed,
             bytes=files.bytes,
             items=items,
+            unrecorded=self.unrecorded,
             seconds=time.monotonic() - started,
             counts=dict(Counter(finding.kind.value for finding in self.findings)),
         )
@@ -109,23 +120,40 @@ class _Fsck:
 
     def _look_for_strays(self, files: StoredFiles) -> None:
         """Files in the store that the catalog does not know."""
+        strays: list[Path] = []
         batch: list[Path] = []
         for path in _files_below(self.store.root):
-            if path.name.startswith(TEMPORARY_PREFIX) or _age(path) < LEFTOVER_SECONDS:
+            if path.name.startswith(TEMPORARY_PREFIX):
                 continue
             batch.append(path)
             if len(batch) == _FILES_AT_ONCE:
-                self.findings += files.check_strays(batch)
+                strays += files.strays(batch)
                 batch = []
-        self.findings += files.check_strays(batch)
+        strays += files.strays(batch)
+        old = [path for path in strays if _age(path) >= LEFTOVER_SECONDS]
+        self.unrecorded = len(strays) - len(old)
+        unknown = sum(files.is_placed(path) for path in old)
+        with self.catalog.read() as uow:
+            known = uow.counts().blobs
+        self.findings += files.judge_strays(old, are_most=unknown >= _MANY and unknown > known)
 
     def _look_for_leftovers(self) -> None:
-        folders = (self.store.root, self.places.dreams, *self.places.caches)
-        for path in (each for folder in folders for each in _files_below(folder)):
+        keys = self.places.keys
+        folders = (self.store.root, self.places.dreams, *self.places.caches, *([keys] if keys else []))
+        beside = list(keys.parent.glob(f"{TEMPORARY_PREFIX}keys-*")) if keys else []
+        for path in itertools.chain(beside, *map(_files_below, folders)):
             if not path.name.startswith(TEMPORARY_PREFIX) or _age(path) < LEFTOVER_SECONDS:
                 continue
             if self.mend:
-                path.unlink(missing_ok=True)
+                try:
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise WorkspaceUnusable(
+                        f"{path} cannot be deleted: {error.strerror or error}; {way_out(error)}"
+                    ) from error
             self.add(
                 Kind.LEFTOVER,
                 path.name,
@@ -151,6 +179,23 @@ class _Fsck:
                 f"is near to i{star.near_to}, which is near to another itself",
                 mended=self.mend,
                 action=f"is now {right}" if self.mend else f"fsck --mend makes it {right}",
+            )
+
+    def _check_hidden_stars(self) -> None:
+        with self.catalog.read() as uow:
+            hidden = uow.duplicates.hidden_group_ids()
+        for item_id in hidden:
+            if self.mend:
+                with self.catalog.write() as uow:
+                    item = uow.items.get(item_id)
+                    if item is not None and item.withdrawn_at is not None:  # as it is now
+                        leave(uow, item_id)
+            self.add(
+                Kind.HIDDEN_STAR,
+                f"i{item_id}",
+                "is withdrawn, and hides the near duplicates that it stands for",
+                mended=self.mend,
+                action="the best of them stands for the others" if self.mend else "fsck --mend shows them",
             )
 
     def _check_addresses(self) -> None:

@@ -1,12 +1,14 @@
 """Lets go of the bytes of withdrawn pictures and of their dreams; what was there, and who asked, stays on record.
 
 The rows with digests, addresses and the words of consent stay, so that nothing is fetched again. Besides these bytes
-only files go that nothing refers to. Nothing else is ever deleted.
+only files go that the catalog has on record, but of no picture. Nothing else is ever deleted: what the catalog does not
+know may be known to another one, and is left to `fsck --mend`, which keeps it. With the bytes goes what the catalog has
+by which a picture could be recognized: its thumbnails, perceptual hashes and features.
 """
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +16,17 @@ from pathlib import Path
 
 from pipeline.catalog import upkeep_queries
 from pipeline.catalog.engine import Catalog
+from pipeline.catalog.repositories.base import chunks
 from pipeline.catalog.unit_of_work import UnitOfWork
+from pipeline.catalog.upkeep_queries import Reference
 from pipeline.errors import WorkspaceUnusable
 from pipeline.provenance.copies import sidecar_path
-from pipeline.store import LEFTOVER_SECONDS, Store
+from pipeline.store import Store
 from pipeline.upkeep.alone import alone
 
 WITHDRAWN, UNREFERENCED = "withdrawn", "unreferenced"
+_AT_ONCE = 50
+"""Pictures in one transaction: other writers wait for that long."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Garbage:
     """Bytes to let go of.
 
     Attributes:
-        subject: `i3` or `d4`; the digest of a file that nothing refers to.
+        subject: `i3` or `d4`; the digest of a file on record that nothing refers to.
         why: `withdrawn` or `unreferenced`.
         sha256: The file of the store.
         paths: What there is of it: in the store, copies with their sidecars, thumbnails.
@@ -46,10 +52,15 @@ class Garbage:
 
 @dataclass(frozen=True)
 class GcReport:
-    """What there is to let go of, and whether that was done."""
+    """What there is to let go of, and whether that was done.
+
+    Attributes:
+        traces: Withdrawn pictures by whose hashes, thumbnails or features in the catalog they could be recognized.
+    """
 
     garbage: tuple[Garbage, ...]
     deleted: bool
+    traces: int = 0
 
     @property
     def bytes(self) -> int:
@@ -75,7 +86,8 @@ def collect_garbage(
 ) -> GcReport:
     """List what can go, and delete it when that is asked for.
 
-    May be killed at any moment and called again: rows say first that bytes are gone, and then they go.
+    May be killed at any moment and called again: rows say first that bytes are gone, and then they go. What may be used
+    again by then, as its site has changed its mind, stays.
 
     withdrawn_until: Pictures that were withdrawn by then.
 
@@ -84,24 +96,18 @@ def collect_garbage(
         WorkspaceUnusable: A file cannot be deleted.
     """
     work = _Collecting(catalog, store, dreams_folder, thumbnails, withdrawn_until)
-    if not delete:
-        with catalog.read() as uow:
-            return GcReport(tuple(work.list(uow)), deleted=False)
-    with alone(locks):
-        with catalog.write() as uow:  # nobody can lift a withdrawal, or write a row for an unknown file, meanwhile
-            garbage = list(work.list(uow))
-            going = [each.sha256 for each in garbage if not each.is_shared]
-            known = upkeep_queries.known_digests(uow.session, going)
-            upkeep_queries.mark_removed(uow.session, known, at=datetime.now(UTC))
-            for each in garbage:
-                if not each.is_shared and each.sha256 not in known:
-                    work.delete(each, only_old=True)
-        for done, each in enumerate(garbage, start=1):
-            if each.is_shared or each.sha256 in known:
-                work.delete(each)
-            if on_progress is not None:
-                on_progress(done, len(garbage))
-    return GcReport(tuple(garbage), deleted=True)
+    with alone(locks) if delete else contextlib.nullcontext():
+        with catalog.read() as uow:  # nobody waits while the files are looked at
+            garbage = tuple(work.list(uow))
+            traces = len(uow.duplicates.remembered(withdrawn_until=withdrawn_until))
+        if delete:
+            work.mark(garbage)
+            work.forget()
+            for done, each in enumerate(garbage, start=1):
+                work.let_go(each)
+                if on_progress is not None:
+                    on_progress(done, len(garbage))
+    return GcReport(garbage, deleted=delete, traces=traces)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class _Collecting:
     def list(self, uow: UnitOfWork) -> Iterator[Garbage]:
         for sha256 in upkeep_queries.withdrawn_digests(uow.session, until=self.until):
             found = upkeep_queries.references(uow.session, sha256)
-            old = [each for each in found if each.withdrawn_at is not None and each.withdrawn_at <= self.until]
+            old = self._old(found)
             # Another picture may have the same dream, and may be shown: then only this one's copies go.
             is_shared = len(old) < len(found)
             stored = () if is_shared else self._stored(sha256)
@@ -125,15 +131,6 @@ class _Collecting:
         for sha256 in upkeep_queries.unreferenced_digests(uow.session):
             if stored := self._stored(sha256):
                 yield _garbage(sha256, UNREFERENCED, sha256, stored)
-        yield from self._unknown(uow)
-
-    def _unknown(self, uow: UnitOfWork) -> Iterator[Garbage]:
-        """Files of the store that the catalog does not know and that nobody can be about to record."""
-        old = [digest for digest in self.store.digests() if _age(self.store.path(digest)) >= LEFTOVER_SECONDS]
-        known = upkeep_queries.known_digests(uow.session, old)
-        for sha256 in old:
-            if sha256 not in known:
-                yield _garbage(sha256, UNREFERENCED, sha256, [self.store.path(sha256)])
 
     def _stored(self, sha256: str) -> tuple[Path, ...]:
         thumbnails = sorted((self.thumbnails / sha256[:2]).glob(f"{sha256}-*.webp"))
@@ -143,15 +140,53 @@ class _Collecting:
         copies = [self.dreams / name for name in dict.fromkeys(names) if name]
         return [path for copy in copies for path in (copy, sidecar_path(copy)) if path.is_file()]
 
-    def delete(self, garbage: Garbage, *, only_old: bool = False) -> None:
-        for path in garbage.paths:
-            try:
-                if not only_old or _age(path) >= LEFTOVER_SECONDS:
+    def _old(self, found: Sequence[Reference]) -> Sequence[Reference]:
+        return [each for each in found if each.withdrawn_at is not None and each.withdrawn_at <= self.until]
+
+    def mark(self, garbage: Sequence[Garbage]) -> None:
+        """Write down of all files that they are gone, but for those that are of use by now."""
+        for batch in chunks((each.sha256 for each in garbage if not each.is_shared), _AT_ONCE):
+            with self.catalog.write() as uow:
+                found = {sha256: upkeep_queries.references(uow.session, sha256) for sha256 in batch}
+                going = [sha256 for sha256, each in found.items() if len(self._old(each)) == len(each)]
+                upkeep_queries.mark_removed(uow.session, going, at=datetime.now(UTC))
+
+    def forget(self) -> None:
+        """Delete from the catalog what withdrawn pictures could be recognized by."""
+        last_id = 0
+        while True:
+            with self.catalog.write() as uow:
+                ids = uow.duplicates.remembered(withdrawn_until=self.until, after_id=last_id, limit=_AT_ONCE)
+                for item_id in ids:
+                    uow.duplicates.forget(item_id)
+            if not ids:
+                return
+            last_id = ids[-1]
+
+    def let_go(self, garbage: Garbage) -> None:
+        """Delete what is on record as removed, or only its copies; whoever may use it again waits for the lock."""
+        with self.catalog.write() as uow:
+            found = upkeep_queries.references(uow.session, garbage.sha256)
+            old = self._old(found)
+            paths: Sequence[Path] = garbage.paths
+            if garbage.is_shared:
+                paths = self._copies([each.file_name for each in old])
+            elif len(old) < len(found):
+                upkeep_queries.mark_removed(uow.session, [garbage.sha256], at=None)
+                return
+            for path in paths:
+                with _deleting(path):
                     path.unlink(missing_ok=True)
-            except OSError as error:
-                raise WorkspaceUnusable(
-                    f"{path} cannot be deleted: {error.strerror or error}; make it writable, then run gc again"
-                ) from error
+
+
+@contextlib.contextmanager
+def _deleting(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceUnusable(
+            f"{path} cannot be deleted: {error.strerror or error}; make it writable, then run gc again"
+        ) from error
 
 
 def _garbage(subject: str, why: str, sha256: str, paths: Sequence[Path], *, is_shared: bool = False) -> Garbage:
@@ -163,10 +198,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _age(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0

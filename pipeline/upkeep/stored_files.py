@@ -17,10 +17,14 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.upkeep_queries import Reference
 from pipeline.catalog.values import Blob
 from pipeline.errors import WorkspaceUnusable
-from pipeline.store import Store
+from pipeline.store import Store, move_leftover
 from pipeline.upkeep.findings import Finding, Kind
 from pipeline.upkeep.requeue import reopen_addresses
 
+_OTHER_CATALOG = (
+    "see that --workspace and catalog_url name the right catalog, or restore it from a backup; if it is lost, move "
+    "these files away yourself"
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BATCH = 200
 _READ_BYTES = 1 << 20
@@ -65,27 +69,40 @@ class StoredFiles:
                     on_done(1)
                 after = blobs[-1].sha256
 
-    def check_strays(self, paths: Sequence[Path]) -> list[Finding]:
-        """Files in the store, none of them young, that the catalog does not know, or that are in no file's place."""
-        placed = {path.name: path for path in paths if self._is_placed(path)}
+    def strays(self, paths: Sequence[Path]) -> list[Path]:
+        """Those of these files in the store that the catalog does not know, or that are in no file's place."""
+        placed = {path.name for path in paths if self.is_placed(path)}
         with self._catalog.read() as uow:
             known = upkeep_queries.known_digests(uow.session, sorted(placed))
+        return [path for path in paths if not (path.name in known and path.name in placed)]
+
+    def judge_strays(self, paths: Sequence[Path], *, are_most: bool) -> list[Finding]:
+        """What is to be said of strays, none of them young, and done about them.
+
+        are_most: Whether the catalog knows fewer files than these: then it is hardly the one of this store, and nothing
+            is moved.
+        """
         findings = []
         for path in paths:
-            if path.name in known and path.name in placed:
-                continue
-            kind = Kind.UNKNOWN_FILE if path.name in placed else Kind.MISPLACED_FILE
+            kind = Kind.UNKNOWN_FILE if self.is_placed(path) else Kind.MISPLACED_FILE
             detail = (
                 "the catalog does not know it: what wrote it was killed before its row"
                 if kind is Kind.UNKNOWN_FILE
                 else "is no file of the store's"
             )
-            moved = self._to_quarantine(path) if self._mend else None
+            if are_most:
+                detail = "the catalog does not know it, nor most of this store: it may be the wrong catalog"
+                findings.append(Finding(kind, path.name, detail, False, _OTHER_CATALOG, str(path)))
+                continue
+            moved = self._to_quarantine(path, only_leftover=True) if self._mend else None
+            if self._mend and moved is None:
+                continue  # gone meanwhile, or somebody is about to record it
             action = f"moved to {moved}" if moved else "fsck --mend moves it out of the store"
             findings.append(Finding(kind, path.name, detail, moved is not None, action, str(path)))
         return findings
 
-    def _is_placed(self, path: Path) -> bool:
+    def is_placed(self, path: Path) -> bool:
+        """Whether a file lies where the store has one of that name."""
         return bool(_SHA256.fullmatch(path.name)) and self._store.path(path.name) == path
 
     def _state(self, sha256: str) -> tuple[_State, int]:
@@ -106,11 +123,16 @@ class StoredFiles:
         return state, 0
 
     def _judge(self, blob: Blob, state: _State) -> Finding | None:
+        if state is _State.FINE and blob.removed_at is None:
+            return None
         path = self._store.path(blob.sha256)
         with self._catalog.read() as uow:
-            found = upkeep_queries.references(uow.session, blob.sha256) if state is not _State.FINE else []
-            if blob.removed_at is not None:
-                found = found or upkeep_queries.references(uow.session, blob.sha256)
+            found = upkeep_queries.references(uow.session, blob.sha256)
+            blob = uow.blobs.get(blob.sha256) or blob
+        # Both as they are now: gc may have let it go since, or an ingest put it back.
+        state, _ = self._state(blob.sha256)
+        if state is _State.FINE and blob.removed_at is None:
+            return None
         in_use = any(each.withdrawn_at is None for each in found)
         subject = ", ".join(each.name for each in found[:3]) or blob.sha256
         if blob.removed_at is not None and not (in_use and state is not _State.FINE):
@@ -145,10 +167,11 @@ class StoredFiles:
 
     def _bring_back(self, blob: Blob, found: Sequence[Reference], *, in_use: bool) -> tuple[bool, str]:
         """Whether a lost file is back, or need not be; and what was done."""
-        if not in_use:
-            with self._catalog.write() as uow:
-                upkeep_queries.mark_removed(uow.session, [blob.sha256], at=datetime.now(UTC))
+        if not in_use and self._is_let_go(blob.sha256):
             return True, "nothing uses it any more: on record as removed"
+        for taken_out in sorted(self._quarantine.glob(f"{blob.sha256}.*")):
+            if self._put_back(blob.sha256, taken_out):
+                return True, f"put back from quarantine/{taken_out.name}"
         for name in dict.fromkeys(each.file_name for each in found if each.file_name):
             if self._put_back(blob.sha256, self._dreams / name):
                 return True, f"put back from dreams/{name}"
@@ -159,6 +182,14 @@ class StoredFiles:
         if addresses:
             return False, f"dreamcrawl crawl --retry-failed fetches it again from {addresses[0]}"
         return False, _advice(found, in_use=True)
+
+    def _is_let_go(self, sha256: str) -> bool:
+        """Write down that a lost file is gone for good, unless something uses it by now."""
+        with self._catalog.write() as uow:
+            if any(each.withdrawn_at is None for each in upkeep_queries.references(uow.session, sha256)):
+                return False
+            upkeep_queries.mark_removed(uow.session, [sha256], at=datetime.now(UTC))
+        return True
 
     def _put_back(self, sha256: str, copy: Path) -> bool:
         try:
@@ -174,8 +205,8 @@ class StoredFiles:
         item_id = next((each.item_id for each in found if each.file_name is None and each.withdrawn_at is None), None)
         return [] if item_id is None else reopen_addresses(uow, sha256, item_id=item_id)
 
-    def _to_quarantine(self, path: Path) -> Path:
-        """Move a file out of the store; its name says which one it was.
+    def _to_quarantine(self, path: Path, *, only_leftover: bool = False) -> Path | None:
+        """Move a file out of the store; its name says which one it was. None when it is gone, or is needed after all.
 
         Raises:
             WorkspaceUnusable: The quarantine cannot be written.
@@ -185,9 +216,12 @@ class StoredFiles:
             number = 1
             while (target := self._quarantine / f"{path.name}.{number}").exists():
                 number += 1
-            path.replace(target)
+            if not only_leftover:
+                path.replace(target)
+            elif not move_leftover(path, target):
+                return None
         except FileNotFoundError:
-            return path  # gone meanwhile
+            return None  # gone meanwhile
         except OSError as error:
             raise WorkspaceUnusable(
                 f"{path} cannot be moved to {self._quarantine}: {error.strerror or error}; make it writable"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from pipeline.browse.readers import read_dream, read_item
+from pipeline.browse.state import View
+from pipeline.catalog import queries, upkeep_queries
+from pipeline.catalog.engine import open_catalog
+from pipeline.errors import Withdrawn
 from pipeline.provenance.copies import sidecar_path
-from pipeline.provenance.verify import verify_all
+from pipeline.provenance.verify import verify_all, verify_derivation
+from pipeline.stylize import sizes_to_render
 from pipeline.upkeep.findings import Kind
 from pipeline.upkeep.gc import GcReport, collect_garbage
 from tests.support.inboxes import fetched
+from tests.support.inverting import InvertingRenderer, identity_of
 from tests.support.lively_workspace import Lively
 from tests.support.postgres import postgres_server
 
@@ -34,7 +42,7 @@ def shop(tmp_path: Path) -> Iterator[Lively]:
     lively.catalog.close()
 
 
-def gc(shop: Lively, *, delete: bool = False, days: float = 0) -> GcReport:
+def gc(shop: Lively, *, delete: bool = False, days: float = 0, on_progress: Any = None) -> GcReport:
     return collect_garbage(
         catalog=shop.catalog,
         store=shop.store,
@@ -43,6 +51,7 @@ def gc(shop: Lively, *, delete: bool = False, days: float = 0) -> GcReport:
         locks=shop.workspace.locks,
         withdrawn_until=datetime.now(UTC) - timedelta(days=days),
         delete=delete,
+        on_progress=on_progress,
     )
 
 
@@ -55,7 +64,7 @@ def rows_of(shop: Lively, *tables: str) -> list[Any]:
         return [uow.session.execute(text(f'SELECT * FROM "{table}" ORDER BY 1')).all() for table in tables]
 
 
-PROOF = ("item", "sighting", "fetch", "derivation", "fingerprint", "item_keyword")
+PROOF = ("item", "sighting", "fetch", "derivation", "item_keyword")
 
 
 def test_a_withdrawn_picture_and_its_dreams_go_and_their_rows_stay(shop: Lively) -> None:
@@ -80,7 +89,12 @@ def test_a_withdrawn_picture_and_its_dreams_go_and_their_rows_stay(shop: Lively)
     assert rows_of(shop, *PROOF) == rows
     assert gc(shop, delete=True).garbage == ()
     assert shop.fsck().findings == ()
-    assert verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams).ok
+    found = verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams)
+    one = verify_derivation(1, catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams)
+    for report in (found, one):
+        assert report.ok, [check for check in report.checks if not check.ok]
+        told = {check.subject for check in report.checks if check.found == "removed after a withdrawal"}
+        assert told == {"i1", "d1"}
 
 
 def test_it_is_never_fetched_again(shop: Lively) -> None:
@@ -94,6 +108,33 @@ def test_it_is_never_fetched_again(shop: Lively) -> None:
         assert (entry.state, entry.fetch_again) == ("withdrawn", False)
         assert uow.ledger.unsettled("", limit=9) == []
         assert shop.item(1).withdrawn_reason is not None
+
+
+def test_with_a_withdrawn_guide_nothing_is_dreamed_and_dreams_made_with_it_are_not_shown_and_go(shop: Lively) -> None:
+    guided = InvertingRenderer(replace(identity_of({"kind": "guided"}), pictures=(shop.item(2).pixel_sha256,)))
+    shop.stylize(3, renderer=guided)
+    dream = shop.derivation(3)
+    assert read_dream(shop.catalog, 3).id == 3
+    shop.withdraw("b")
+
+    for item_id in (1, 3):  # no dream yet, and one made before
+        [(_, line)] = shop.stylize(item_id, renderer=guided).skipped
+        assert "i2, a guide or mask, was withdrawn" in line
+    assert sizes_to_render([1, 3], identity=guided.identity, catalog=shop.catalog) == ()
+    with pytest.raises(Withdrawn, match="i2, a guide or mask"):
+        read_dream(shop.catalog, 3)
+    with pytest.raises(Withdrawn, match="i2, a guide or mask"):
+        read_item(shop.catalog, 3, View(), dream_id=3)
+    assert [each.id for each in read_item(shop.catalog, 3, View()).dreams] == [2]
+    with shop.catalog.read() as uow:
+        assert "guide or mask" in queries.dream_blob(uow.session, dream.blob_sha256).withdrawn
+        assert queries.dream_blob(uow.session, shop.derivation(2).blob_sha256).withdrawn is None
+        assert queries.tile(uow.session, 3).dream.id == 2
+
+    assert {each.subject for each in gc(shop, delete=True).garbage} == {"i2", "d3"}
+    assert not shop.store.has(dream.blob_sha256)
+    assert not (shop.dreams / dream.file_name).exists()
+    assert shop.fsck().findings == ()
 
 
 def test_only_what_was_withdrawn_long_enough_ago_goes(shop: Lively) -> None:
@@ -122,27 +163,34 @@ def test_a_dream_that_another_picture_has_too_stays_for_that_one(shop: Lively) -
         assert uow.blobs.get(shared.blob_sha256).removed_at is None
 
 
-def test_files_that_nothing_refers_to_go_when_nobody_can_be_about_to_record_them(shop: Lively) -> None:
-    old, young = (shop.store.path(shop.store.put(data)) for data in (b"old", b"young"))
+def test_files_on_record_that_nothing_refers_to_go_and_unknown_ones_stay(shop: Lively) -> None:
+    unknown = shop.store.path(shop.store.put(b"of another catalog, perhaps"))
     long_ago = time.time() - 7200
-    os.utime(old, (long_ago, long_ago))
-    needed = shop.store.path(shop.store.put(b"needed"))
-    os.utime(needed, (long_ago, long_ago))
-    shop.store.put(b"needed")  # somebody has it once more, and will write its row
+    os.utime(unknown, (long_ago, long_ago))
     unused = shop.store.put(b"on record, of nothing")
     with shop.catalog.write() as uow:
         uow.blobs.add(unused, size_bytes=21, media_type="image/png")
 
     report = gc(shop, delete=True)
 
-    assert {(each.subject, each.why) for each in report.garbage} == {
-        (old.name, "unreferenced"),
-        (unused, "unreferenced"),
-    }
-    assert not old.exists()
-    assert young.exists()
-    assert needed.exists()
+    assert {(each.subject, each.why) for each in report.garbage} == {(unused, "unreferenced")}
+    assert unknown.exists()
     assert not shop.store.has(unused)
+
+
+def test_with_the_catalog_of_another_workspace_nothing_is_deleted(shop: Lively, tmp_path: Path) -> None:
+    for path in files_of(shop):
+        os.utime(path, (time.time() - 7200,) * 2)
+    before = files_of(shop)
+
+    with open_catalog(tmp_path / "other.sqlite3") as other:
+        report = collect_garbage(
+            catalog=other, store=shop.store, dreams_folder=shop.dreams, thumbnails=shop.workspace.thumbnails,
+            locks=shop.workspace.locks, withdrawn_until=datetime.now(UTC), delete=True,
+        )  # fmt: skip
+
+    assert report.garbage == ()
+    assert files_of(shop) == before
 
 
 def test_a_picture_that_may_be_used_again_after_gc_is_fetched_again(shop: Lively) -> None:
@@ -158,6 +206,39 @@ def test_a_picture_that_may_be_used_again_after_gc_is_fetched_again(shop: Lively
     shop.ingest((fetched("b.png"), shop.bytes_of("b")))
     assert shop.fsck().findings == ()
     assert gc(shop).garbage == ()
+
+
+def test_a_picture_that_is_allowed_and_sent_again_after_gc_is_whole_at_once(shop: Lively) -> None:
+    shop.withdraw("b")
+    gc(shop, delete=True)
+    assert not shop.stored(2).exists()
+
+    shop.ingest((fetched("b.png"), shop.bytes_of("b")))
+
+    assert shop.item(2).withdrawn_at is None
+    assert shop.fsck().findings == ()
+
+
+def test_what_is_allowed_again_while_gc_is_deleting_stays(shop: Lively) -> None:
+    for name in ("a", "b"):
+        shop.withdraw(name)
+    expected = gc(shop)
+    places = {each.subject: number for number, each in enumerate(expected.garbage)}
+
+    def allow_the_last(done: int, _total: int) -> None:
+        if done == 1:
+            last = max(("i1", "i2"), key=lambda name: places[name])
+            with shop.catalog.write() as uow:
+                uow.ledger.allow(f"https://example.org/{'a' if last == 'i1' else 'b'}.png", consent={"allowed": True})
+                uow.items.refresh_withdrawal(int(last[1:]))
+
+    gc(shop, delete=True, on_progress=allow_the_last)
+
+    usable = [number for number in (1, 2) if shop.item(number).withdrawn_at is None]
+    assert len(usable) == 1
+    assert shop.stored(usable[0]).exists()
+    assert not shop.stored(3 - usable[0]).exists()
+    assert {each.subject for each in shop.fsck().findings} <= {"d1"}  # a dream of it may have gone before
 
 
 KILLED = """
@@ -191,6 +272,19 @@ def test_one_that_is_killed_is_finished_by_the_next_one(shop: Lively) -> None:
     assert {each.kind for each in shop.fsck().findings} == {Kind.NOT_REMOVED}
     gc(shop, delete=True)
     assert not any(path.exists() for path in expected)
+    assert shop.fsck().findings == ()
+
+
+def test_a_file_of_nothing_goes_also_when_the_first_to_let_go_of_it_was_killed(shop: Lively) -> None:
+    unused = shop.store.put(b"on record, of nothing")
+    with shop.catalog.write() as uow:  # as one that was killed before it deleted the file
+        uow.blobs.add(unused, size_bytes=21, media_type="image/png")
+        upkeep_queries.mark_removed(uow.session, [unused], at=datetime.now(UTC))
+    assert {each.kind for each in shop.fsck().findings} == {Kind.NOT_REMOVED}
+
+    gc(shop, delete=True)
+
+    assert not shop.store.has(unused)
     assert shop.fsck().findings == ()
 
 

@@ -20,7 +20,7 @@ from pipeline.provenance.verify import verify_all
 from pipeline.records import Consent, IngestReport
 from pipeline.store import Store
 from pipeline.stylize import sizes_to_render, stylize_items
-from tests.support.inboxes import failed, fetched, known, refused, sealed_inbox
+from tests.support.inboxes import FREE, failed, fetched, known, refused, sealed_inbox
 from tests.support.inverting import InvertingRenderer
 from tests.support.pictures import scene_file
 
@@ -67,7 +67,7 @@ class Workshop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Workshop]:
     workshop = Workshop(tmp_path)
-    workshop.ingest((fetched("a.png", consent=YES_BY_HEADERS, source_id="s1"), scene_file(1)))
+    workshop.ingest((fetched("a.png", consent=YES_BY_HEADERS, source_id="s1", license=FREE), scene_file(1)))
     yield workshop
     workshop.catalog.close()
 
@@ -131,7 +131,7 @@ def test_what_headers_said_only_headers_unsay(shop: Workshop) -> None:
 
 
 def test_an_item_is_withdrawn_as_long_as_any_of_its_addresses_is(shop: Workshop) -> None:
-    shop.ingest((fetched("b.png", consent=YES), scene_file(1)))
+    shop.ingest((fetched("b.png", consent=YES, license=FREE), scene_file(1)))
     shop.opt_out("a.png")
     shop.opt_out("b.png")
 
@@ -153,7 +153,7 @@ def test_a_picture_that_its_source_calls_by_the_same_name_is_withdrawn_at_its_ne
 
 
 def test_withdrawn_pictures_are_neither_dreamed_on_nor_listed(shop: Workshop, tmp_path: Path) -> None:
-    shop.ingest((fetched("b.png", consent=YES), scene_file(2)))
+    shop.ingest((fetched("b.png", consent=YES, license=FREE), scene_file(2)))
     shop.opt_out()
     renderer = InvertingRenderer()
 
@@ -178,7 +178,7 @@ def test_withdrawn_pictures_are_neither_dreamed_on_nor_listed(shop: Workshop, tm
 def test_the_gallery_shows_a_withdrawn_picture_and_its_dreams_to_nobody_and_says_why(
     shop: Workshop, tmp_path: Path
 ) -> None:
-    shop.ingest((fetched("b.png", consent=YES), scene_file(2)))
+    shop.ingest((fetched("b.png", consent=YES, license=FREE), scene_file(2)))
     stylize_items(
         [1, 2],
         renderer=InvertingRenderer(),
@@ -217,7 +217,7 @@ def test_the_gallery_shows_a_withdrawn_picture_and_its_dreams_to_nobody_and_says
 
 
 def test_a_near_duplicate_of_a_withdrawn_picture_stands_alone(shop: Workshop, tmp_path: Path) -> None:
-    shop.ingest((fetched("near.jpg", consent=YES), scene_file(1, "JPEG", quality=60)))
+    shop.ingest((fetched("near.jpg", consent=YES, license=FREE), scene_file(1, "JPEG", quality=60)))
     assert shop.item(2).near_duplicate_of_id == 1
     shop.opt_out()
     app = create_app(catalog=shop.catalog, store=shop.store, thumbnails=tmp_path / "thumbnails")

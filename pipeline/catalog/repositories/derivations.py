@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 
+from pipeline.catalog.derivation_inputs import record_inputs, withdrawn_inputs
 from pipeline.catalog.repositories.base import Repository, now
 from pipeline.catalog.tables import DerivationRow
 from pipeline.catalog.upserts import insert_new, table_of
@@ -100,8 +101,36 @@ class Derivations(Repository):
             "seconds": seconds,
             "created_at": now(),
         }
-        insert_new(self._session, DerivationRow, values, unique=("key",))
-        return int(self._session.execute(select(_DERIVATION.c.id).where(_DERIVATION.c.key == key)).scalar_one())
+        is_new = insert_new(self._session, DerivationRow, values, unique=("key",))
+        added = int(self._session.execute(select(_DERIVATION.c.id).where(_DERIVATION.c.key == key)).scalar_one())
+        if is_new:
+            record_inputs(self._session, added, manifest)
+        return added
+
+    def withdrawn_inputs(self, derivation_id: int) -> Sequence[int]:
+        """Ids of the withdrawn guides and masks of a dream, lowest first: while there are any, it is not shown."""
+        return withdrawn_inputs(self._session, derivation_id)
+
+    def replace_file(
+        self,
+        derivation_id: int,
+        *,
+        former_sha256: str,
+        blob_sha256: str,
+        manifest: Mapping[str, Any],
+        manifest_sha256: str,
+    ) -> bool:
+        """Point a derivation at another file with the same pixels, whose blob is on record, and at its manifest.
+
+        former_sha256: The file that it has by now; nothing is changed, and False given, when it has another.
+        """
+        statement = (
+            update(_DERIVATION)
+            .where(_DERIVATION.c.id == derivation_id, _DERIVATION.c.blob_sha256 == former_sha256)
+            .values(blob_sha256=blob_sha256, manifest=dict(manifest), manifest_sha256=manifest_sha256)
+            .returning(_DERIVATION.c.id)
+        )
+        return self._session.execute(statement).scalar_one_or_none() is not None
 
     def _first(self, condition: ColumnElement[bool]) -> Derivation | None:
         return self._one(Derivation, select(_DERIVATION).where(condition).order_by(_DERIVATION.c.id).limit(1))

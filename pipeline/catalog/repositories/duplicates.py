@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 
-from pipeline.catalog.duplicate_values import DIFFERENT, SAME, DuplicatePair, Fingerprint, NewPair
+from pipeline.catalog.duplicate_values import DIFFERENT, SAME, SIMILAR, DuplicatePair, Fingerprint, NewPair
 from pipeline.catalog.repositories.base import Repository, chunks, now
-from pipeline.catalog.tables import DuplicatePairRow, FingerprintRow, ItemRow, SignatureRow
-from pipeline.catalog.upserts import insert_new, insert_or_update, table_of
+from pipeline.catalog.tables import DuplicatePairRow, FeatureRow, FingerprintRow, ItemRow, SignatureRow
+from pipeline.catalog.upserts import insert_for_id, insert_or_update, table_of
 from pipeline.catalog.values import Item, columns_of
 
 _FINGERPRINT = table_of(FingerprintRow)
 _SIGNATURE = table_of(SignatureRow)
 _PAIR = table_of(DuplicatePairRow)
 _ITEM = table_of(ItemRow)
+_FEATURE = table_of(FeatureRow)
+_USABLE = _ITEM.c.withdrawn_at.is_(None)
 _ROWS_AT_ONCE = 100_000
 _ROWS_TO_JOIN = 2000
 
@@ -23,8 +26,10 @@ _ROWS_TO_JOIN = 2000
 class Duplicates(Repository):
     """What is known of items that are the same picture."""
 
-    def sign(self, item_id: int, *, algorithm: str, hashes: Mapping[str, bytes], views: bytes, searched: bool) -> None:
-        """Record an item's signature, in place of one of another algorithm.
+    def sign(
+        self, item_id: int, *, algorithm: str, hashes: Mapping[str, bytes], views: bytes, searched: bool
+    ) -> dict[str, int]:
+        """Record an item's signature, in place of one of another algorithm; the ids of the hashes that are new.
 
         hashes: Algorithm -> 32 bytes; empty for a picture too plain for one. A hash that is on record stays.
         views: The thumbnails, packed.
@@ -32,14 +37,20 @@ class Duplicates(Repository):
         """
         values = {"item_id": item_id, "algorithm": algorithm, "views": views, "searched": searched}
         insert_or_update(self._session, SignatureRow, values, unique=("item_id",), update=values)
-        for name, bits in hashes.items():
-            row = {"item_id": item_id, "algorithm": name, "bits": bits}
-            insert_new(self._session, FingerprintRow, row, unique=("item_id", "algorithm"))
+        rows = {name: {"item_id": item_id, "algorithm": name, "bits": bits} for name, bits in hashes.items()}
+        ids = {name: insert_for_id(self._session, FingerprintRow, row) for name, row in rows.items()}
+        return {name: one for name, one in ids.items() if one is not None}
 
     def forget(self, item_id: int) -> None:
-        """Delete an item's hashes and thumbnails, as when its bytes are removed; pairs and decisions stay."""
-        self._session.execute(delete(_FINGERPRINT).where(_FINGERPRINT.c.item_id == item_id))
-        self._session.execute(delete(_SIGNATURE).where(_SIGNATURE.c.item_id == item_id))
+        """Delete an item's hashes, thumbnails and features, as when its bytes are removed; pairs and decisions stay."""
+        for table in (_FINGERPRINT, _SIGNATURE, _FEATURE):
+            self._session.execute(delete(table).where(table.c.item_id == item_id))
+
+    def remembered(self, *, withdrawn_until: datetime, after_id: int = 0, limit: int | None = None) -> list[int]:
+        """Ids of the items withdrawn by then of which there are hashes, thumbnails or features; lowest first."""
+        known = [exists().where(table.c.item_id == _ITEM.c.id) for table in (_FINGERPRINT, _SIGNATURE, _FEATURE)]
+        query = select(_ITEM.c.id).where(_ITEM.c.withdrawn_at <= withdrawn_until, _ITEM.c.id > after_id, or_(*known))
+        return [int(one) for one in self._session.execute(query.order_by(_ITEM.c.id).limit(limit)).scalars()]
 
     def hashes_after(self, fingerprint_id: int, algorithms: Sequence[str]) -> Iterator[tuple[list[int], bytes]]:
         """Every hash above an id, by id, in batches: ids, and the hashes of 32 bytes one after the other.
@@ -91,9 +102,9 @@ class Duplicates(Repository):
         return found
 
     def unsigned(self, algorithm: str, *, after_id: int = 0, limit: int = 100) -> list[Item]:
-        """Items without a signature of this algorithm, by id."""
+        """Items without a signature of this algorithm that may be used, by id."""
         signed = exists().where(_SIGNATURE.c.item_id == _ITEM.c.id, _SIGNATURE.c.algorithm == algorithm)
-        query = select(_ITEM).where(_ITEM.c.id > after_id, ~signed).order_by(_ITEM.c.id).limit(limit)
+        query = select(_ITEM).where(_ITEM.c.id > after_id, _USABLE, ~signed).order_by(_ITEM.c.id).limit(limit)
         return self._all(Item, query)
 
     def unsearched(self, algorithm: str, *, limit: int = 100) -> list[int]:
@@ -145,7 +156,9 @@ class Duplicates(Repository):
     ) -> list[DuplicatePair]:
         """Pairs by id, none of whose items is withdrawn.
 
-        undecided: Only those that wait for a person: nobody has decided, and the two are not linked.
+        tier: Only such pairs; without one, those that are merely similar are given only once they are decided.
+        undecided: Only those that wait for a person: nobody has decided, and the two are not linked; or they were said
+            to be the same and are not linked, as that contradicts another decision.
         """
         first, second = _ITEM.alias(), _ITEM.alias()
         query = (
@@ -156,11 +169,28 @@ class Duplicates(Repository):
         )
         if tier is not None:
             query = query.where(_PAIR.c.tier == tier)
+        else:
+            is_known = or_(_PAIR.c.tier.is_(None), _PAIR.c.tier != SIMILAR, _PAIR.c.decision.is_not(None))
+            query = query.where(is_known)
         if undecided:
             one = func.coalesce(first.c.near_duplicate_of_id, first.c.id)
             other = func.coalesce(second.c.near_duplicate_of_id, second.c.id)
-            query = query.where(_PAIR.c.decision.is_(None), one != other)
+            query = query.where(or_(_PAIR.c.decision.is_(None), _PAIR.c.decision == SAME), one != other)
         return self._all(DuplicatePair, query.order_by(_PAIR.c.id).limit(limit))
+
+    def pairs_among(self, item_ids: Collection[int]) -> list[DuplicatePair]:
+        """What is known of every two of these items."""
+        ids = set(item_ids)
+        found: list[DuplicatePair] = []
+        for batch in chunks(sorted(ids)):
+            query = select(_PAIR).where(_PAIR.c.first_id.in_(batch)).order_by(_PAIR.c.first_id, _PAIR.c.second_id)
+            found += [pair for pair in self._all(DuplicatePair, query) if pair.second_id in ids]
+        return found
+
+    def pairs_of(self, item_id: int) -> list[DuplicatePair]:
+        """What is known of an item and any other, by id."""
+        query = select(_PAIR).where(or_(_PAIR.c.first_id == item_id, _PAIR.c.second_id == item_id))
+        return self._all(DuplicatePair, query.order_by(_PAIR.c.id))
 
     def decided(self, item_id: int, decision: str) -> set[int]:
         """The items about which a person decided that they are the same as this one, or different from it."""
@@ -170,10 +200,10 @@ class Duplicates(Repository):
         return {int(first) + int(second) - item_id for first, second in self._session.execute(query)}
 
     def representatives_among(self, item_ids: Sequence[int]) -> set[int]:
-        """Those of these items that are near to no other."""
+        """Those of these items that are near to no other and not withdrawn."""
         found: set[int] = set()
         for batch in chunks(dict.fromkeys(item_ids)):
-            query = select(_ITEM.c.id).where(_ITEM.c.id.in_(batch), _ITEM.c.near_duplicate_of_id.is_(None))
+            query = select(_ITEM.c.id).where(_ITEM.c.id.in_(batch), _ITEM.c.near_duplicate_of_id.is_(None), _USABLE)
             found |= {int(item_id) for item_id in self._session.execute(query).scalars()}
         return found
 
@@ -182,14 +212,22 @@ class Duplicates(Repository):
         query = select(_ITEM).where(_ITEM.c.near_duplicate_of_id == representative_id)
         return self._all(Item, query.order_by(_ITEM.c.id))
 
-    def group_ids(self, *, after_id: int = 0, limit: int = 100) -> list[int]:
-        """Ids of the representatives that have members and are not withdrawn, lowest first."""
+    def group_ids(self, *, after_id: int = 0, limit: int | None = 100) -> list[int]:
+        """Ids of the representatives with members that are not withdrawn, lowest first."""
         member = _ITEM.alias()
         query = select(_ITEM.c.id).where(
-            and_(_ITEM.c.id > after_id, _ITEM.c.near_duplicate_of_id.is_(None), _ITEM.c.withdrawn_at.is_(None)),
-            exists().where(member.c.near_duplicate_of_id == _ITEM.c.id),
+            and_(_ITEM.c.id > after_id, _ITEM.c.near_duplicate_of_id.is_(None)),
+            exists().where(member.c.near_duplicate_of_id == _ITEM.c.id, member.c.withdrawn_at.is_(None)),
         )
         return [int(one) for one in self._session.execute(query.order_by(_ITEM.c.id).limit(limit)).scalars()]
+
+    def hidden_group_ids(self) -> list[int]:
+        """The same of those that are withdrawn themselves, so that nothing shows their members."""
+        member = _ITEM.alias()
+        query = select(_ITEM.c.id).where(
+            ~_USABLE, exists().where(member.c.near_duplicate_of_id == _ITEM.c.id, member.c.withdrawn_at.is_(None))
+        )
+        return [int(one) for one in self._session.execute(query.order_by(_ITEM.c.id)).scalars()]
 
     def link(self, item_id: int, representative_id: int | None, *, distance: int | None = None) -> None:
         """Link an item to the representative of its star, or to none.

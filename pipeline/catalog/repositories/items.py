@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
@@ -13,6 +13,7 @@ from pipeline.catalog.repositories.opinions import MOST_STARS
 from pipeline.catalog.search import Query, matching
 from pipeline.catalog.search_text import Facet, facet_word, phrases_of
 from pipeline.catalog.tables import (
+    BlobRow,
     DerivationRow,
     FetchRow,
     ItemRow,
@@ -20,7 +21,7 @@ from pipeline.catalog.tables import (
     RunItemRow,
     SightingRow,
 )
-from pipeline.catalog.upserts import insert_for_id, insert_or_update, table_of
+from pipeline.catalog.upserts import insert_for_id, insert_many, table_of
 from pipeline.catalog.values import Item, ItemFilter, ItemKeyword, NewItem, columns_of
 
 _ITEM = table_of(ItemRow)
@@ -29,6 +30,7 @@ _RUN_ITEM = table_of(RunItemRow)
 _SIGHTING = table_of(SightingRow)
 _DERIVATION = table_of(DerivationRow)
 _FETCH = table_of(FetchRow)
+_BLOB = table_of(BlobRow)
 _USABLE = _ITEM.c.withdrawn_at.is_(None)
 MAX_KEYWORD_LENGTH = 200
 EVERY_ITEM = ItemFilter()
@@ -57,6 +59,7 @@ _USABLE_AGAIN = (
     update(_ITEM)
     .where(_ITEM.c.id == bindparam("item"), ~_USABLE)
     .values(withdrawn_at=None, withdrawn_reason=None)
+    .returning(_ITEM.c.id)
     .execution_options(synchronize_session=False)
 )
 
@@ -75,6 +78,14 @@ class Items(Repository):
     def by_sha256(self, sha256: str) -> Item | None:
         """The item with a file of these bytes, be it the first one kept or another with the same pixels; or None."""
         return self._one(Item, _BY_BYTES, sha256=sha256)
+
+    def known_sha256(self, digests: Collection[str]) -> frozenset[str]:
+        """Those of these digests with which `by_sha256` would find an item."""
+        found: set[str] = set()
+        for batch in chunks(digests):
+            for column in (_ITEM.c.blob_sha256, _SIGHTING.c.blob_sha256):
+                found.update(self._session.execute(select(column).where(column.in_(batch))).scalars())
+        return frozenset(found)
 
     def list(self, wanted: ItemFilter = EVERY_ITEM, *, limit: int | None = 100, after_id: int = 0) -> list[Item]:
         """Items that pass a filter, by id, from the first above `after_id` on; all of them when `limit` is None."""
@@ -112,17 +123,33 @@ class Items(Repository):
             of |= {int(i): int(r) for i, r in self._session.execute(query.where(_ITEM.c.id.in_(batch)))}
         return list(dict.fromkeys(of[item_id] for item_id in item_ids if item_id in of))
 
-    def refresh_withdrawal(self, item_id: int) -> None:
-        """Make an item withdrawn as long as any of its addresses is, and usable again once none is."""
+    def refresh_withdrawal(self, item_id: int) -> bool:
+        """Make an item withdrawn as long as any of its addresses is, and usable again once none is.
+
+        Whether it has become one or the other just now; see `pipeline.duplicates.withdrawals` for what follows.
+        """
         first = self._session.execute(_FIRST_WITHDRAWN, {"item": item_id}).first()
         if first is None:
-            self._session.execute(_USABLE_AGAIN, {"item": item_id})
-            return
+            return self._session.execute(_USABLE_AGAIN, {"item": item_id}).first() is not None
+        item = self.get(item_id)
         values = {
             "withdrawn_at": func.coalesce(_ITEM.c.withdrawn_at, now()),
             "withdrawn_reason": f"{first.detail} ({first.image_url})",
         }
         self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(values))
+        return item is not None and item.withdrawn_at is None
+
+    def let_go(self) -> frozenset[str]:
+        """Digests of the bytes and of the pixels of withdrawn items whose files were removed."""
+        gone = (_BLOB.c.removed_at.is_not(None), ~_USABLE)
+        own = select(_ITEM.c.blob_sha256, _ITEM.c.pixel_sha256).join(_BLOB, _BLOB.c.sha256 == _ITEM.c.blob_sha256)
+        others = (
+            select(_SIGHTING.c.blob_sha256, _ITEM.c.pixel_sha256)
+            .join(_ITEM, _ITEM.c.id == _SIGHTING.c.item_id)
+            .join(_BLOB, _BLOB.c.sha256 == _SIGHTING.c.blob_sha256)
+        )
+        rows = [*self._session.execute(own.where(*gone)), *self._session.execute(others.where(*gone))]
+        return frozenset(digest for row in rows for digest in row)
 
     def add(self, item: NewItem) -> int | None:
         """Insert an item whose blob is on record; its id, or None when its bytes or pixels are there already."""
@@ -151,17 +178,25 @@ class Items(Repository):
 
     def add_keyword(self, item_id: int, keyword: str, *, fields: Sequence[str], score: float) -> None:
         """Record that an item matched a keyword; of several matches the one with the best score is kept."""
-        insert_or_update(
-            self._session,
-            KeywordRow,
+        self.add_keywords(item_id, [ItemKeyword(keyword, tuple(fields), score)])
+
+    def add_keywords(self, item_id: int, keywords: Sequence[ItemKeyword]) -> None:
+        """The same of several keywords."""
+        rows = [
             {
                 "item_id": item_id,
-                "keyword": keyword.casefold()[:MAX_KEYWORD_LENGTH],
-                "fields": list(fields),
-                "score": score,
-            },
+                "keyword": one.keyword.casefold()[:MAX_KEYWORD_LENGTH],
+                "fields": list(one.fields),
+                "score": one.score,
+            }
+            for one in keywords
+        ]
+        insert_many(
+            self._session.connection(),
+            KeywordRow,
+            rows,
             unique=("item_id", "keyword"),
-            update={"fields": list(fields), "score": score},
+            update=("fields", "score"),
             where=_is_better,
         )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, select
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.search_tables import RatingRow, TagRow
+from pipeline.catalog.tables import ItemRow
 from pipeline.catalog.upserts import insert_new, insert_or_update, table_of
 from pipeline.errors import UsageError
 
-_TAG, _RATING = table_of(TagRow), table_of(RatingRow)
+_TAG, _RATING, _ITEM = table_of(TagRow), table_of(RatingRow), table_of(ItemRow)
 MAX_TAG_LENGTH = 100
 MOST_STARS = 5
 
@@ -59,9 +60,11 @@ class Tags(Repository):
         return {item_id: sorted(tags) for item_id, tags in found.items()}
 
     def counts(self, *, limit: int | None = None) -> list[tuple[str, int]]:
-        """(tag, how many items have it), most frequent first."""
+        """(tag, how many items that are not withdrawn have it), most frequent first."""
         number = func.count()
-        query = select(_TAG.c.tag, number).group_by(_TAG.c.tag).order_by(number.desc(), _TAG.c.tag)
+        usable = _TAG.join(_ITEM, and_(_ITEM.c.id == _TAG.c.item_id, _ITEM.c.withdrawn_at.is_(None)))
+        query = select(_TAG.c.tag, number).select_from(usable).group_by(_TAG.c.tag)
+        query = query.order_by(number.desc(), _TAG.c.tag)
         rows = self._session.execute(query if limit is None else query.limit(limit))
         return [(str(tag), int(count)) for tag, count in rows]
 

@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import delete, func, select, update
 
-from pipeline.catalog.repositories.base import Repository, now
-from pipeline.catalog.tables import BlobRow, CollectionRow, IngestProgressRow, RejectionRow
-from pipeline.catalog.upserts import insert_for_id, insert_new, insert_or_update, table_of
+from pipeline.catalog.repositories.base import Repository, chunks, now
+from pipeline.catalog.tables import BlobRow, CollectionRow, IngestProgressRow, ItemRow, RejectionRow
+from pipeline.catalog.upserts import insert_for_id, insert_many, insert_new, insert_or_update, table_of
 from pipeline.catalog.values import Blob, Collection, IngestProgress, Rejection, columns_of
 
 _BLOB = table_of(BlobRow)
+_ITEM = table_of(ItemRow)
 _REJECTION = table_of(RejectionRow)
 _COLLECTION = table_of(CollectionRow)
 _PROGRESS = table_of(IngestProgressRow)
-_ONE_PROGRESS = select(_PROGRESS).where(
-    _PROGRESS.c.crawl_id == bindparam("crawl"), _PROGRESS.c.position == bindparam("place")
-)
 
 
 class Blobs(Repository):
@@ -38,6 +36,12 @@ class Blobs(Repository):
         """Those of these files that are gone for good, after a withdrawal."""
         gone = select(_BLOB.c.sha256).where(_BLOB.c.sha256.in_(digests), _BLOB.c.removed_at.is_not(None))
         return frozenset(self._session.execute(gone).scalars())
+
+    def came_back(self, sha256: str, *, item_id: int) -> None:
+        """Record that a file of an item lies in the store again that was let go of, if the item may be used by now."""
+        usable = select(_ITEM.c.id).where(_ITEM.c.id == item_id, _ITEM.c.withdrawn_at.is_(None)).exists()
+        gone = update(_BLOB).where(_BLOB.c.sha256 == sha256, _BLOB.c.removed_at.is_not(None), usable)
+        self._session.execute(gone.values(removed_at=None))
 
     def all_sha256(self) -> Sequence[str]:
         """The digest of every blob, in order."""
@@ -140,13 +144,18 @@ class IngestProgresses(Repository):
         query = select(_PROGRESS).where(_PROGRESS.c.crawl_id == crawl_id).order_by(_PROGRESS.c.position)
         return {progress.position: progress for progress in self._all(IngestProgress, query)}
 
-    def get(self, crawl_id: str, position: int) -> IngestProgress | None:
-        """What became of one record; None while it is not done."""
-        return self._one(IngestProgress, _ONE_PROGRESS, crawl=crawl_id, place=position)
+    def of_positions(self, crawl_id: str, positions: Sequence[int]) -> dict[int, IngestProgress]:
+        """The same of these positions only."""
+        found: dict[int, IngestProgress] = {}
+        for batch in chunks(positions):
+            query = select(_PROGRESS).where(_PROGRESS.c.crawl_id == crawl_id, _PROGRESS.c.position.in_(batch))
+            found |= {progress.position: progress for progress in self._all(IngestProgress, query)}
+        return found
 
-    def add(self, progress: IngestProgress) -> bool:
-        """Record that a record is done; False when another process did it first, and nothing must be counted again."""
-        return insert_new(self._session, IngestProgressRow, columns_of(progress), unique=("crawl_id", "position"))
+    def add_all(self, progresses: Sequence[IngestProgress]) -> None:
+        """Record that records are done; what another process recorded first stays."""
+        rows = [columns_of(progress) for progress in progresses]
+        insert_many(self._session.connection(), IngestProgressRow, rows, unique=("crawl_id", "position"))
 
     def forget(self, crawl_id: str) -> None:
         """Drop the progress of an inbox that is gone."""
