@@ -17,11 +17,20 @@ TAGS = ("for print", "wall", "blue", "to do", "best")
 JAPANESE = "\u6771\u4eac\u30bf\u30ef\u30fc\u306e\u591c\u666f\u3068\u4eac\u90fd\u306e\u5ead\u5712"
 WORDS = 6_000
 ITEMS_OF_A_RUN = 10_000
+MET_AGAIN = 97  # one run met each 97th picture once more
+VERSION = 2
+"""Of what is made up: one more with every change, so that no catalog that was kept is taken for it."""
+
 _BATCH = 5_000
 
 # A quadratic hash of the number `n` and a salt, about evenly in 0-1, within 64-bit integers: the same everywhere.
 _H = "(({n} * 7919 + {salt} * 104729) % 1048573)"
 _U = f"({_H} * ({_H} * 31 + 40503 + {{salt}}) % 1048573) / 1048573.0"
+
+
+def runs_of(items: int) -> tuple[int, int]:
+    """A run that brought new pictures, as many as any, and the one that met old ones everywhere in the catalog."""
+    return max(1, items // ITEMS_OF_A_RUN), items // ITEMS_OF_A_RUN + 2
 
 
 def uniform(salt: int, n: str = "i.n") -> str:
@@ -103,7 +112,7 @@ def _rows(connection: sqlite3.Connection, items: int) -> list[str]:
         INSERT INTO i SELECT n FROM c""",
         f"""INSERT INTO run(id, kind, status, process, keywords, source, parameters, counters, version, started_at)
         SELECT i.n, 'run', 'done', 'm:1:1', '["keyword 1"]', 'website=x', '{{}}', '{{"found": 10}}', '1', {now}
-        FROM i WHERE i.n <= {runs}""",
+        FROM i WHERE i.n <= {runs} + 1""",
         f"""INSERT INTO blob(sha256, size_bytes, media_type, created_at)
         SELECT {digest.format(0)}, 50000 + i.n % 90000, 'image/jpeg', {now} FROM i""",
         f"""INSERT INTO item(id, blob_sha256, pixel_sha256, width, height, format, frames, title, creator, license_id,
@@ -129,6 +138,8 @@ def _rows(connection: sqlite3.Connection, items: int) -> list[str]:
         SELECT i.n, {pick("k", skewed(41, len(KEYWORDS)))}, '["tags"]', 0.2 FROM i""",
         f"""INSERT INTO run_item(run_id, item_id, role, position)
         SELECT 1 + i.n / {ITEMS_OF_A_RUN}, i.n, 'accepted', i.n % {ITEMS_OF_A_RUN} FROM i""",
+        f"""INSERT INTO run_item(run_id, item_id, role, position)
+        SELECT {runs} + 1, i.n, 'known', i.n / {MET_AGAIN} FROM i WHERE i.n % {MET_AGAIN} = 0""",
         f"""INSERT INTO item_tag(item_id, tag, added_at)
         SELECT i.n, {pick("g", skewed(50, len(TAGS)))}, {now} FROM i WHERE {uniform(51)} < 0.05""",
         f"""INSERT INTO item_rating(item_id, stars, rated_at)

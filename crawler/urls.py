@@ -17,6 +17,7 @@ _NOT_PAGES = re.compile(
     re.IGNORECASE,
 )
 _TRACKING = re.compile(r"^(?:utm_\w+|fbclid|gclid)=", re.IGNORECASE)
+_LONGEST_HOST = 253  # RFC 1035, section 2.3.4, as text
 # What may stand unescaped in a path or query, per RFC 3986; `%` keeps escapes that are there already.
 _SAFE = "/:@!$&'()*+,;=-._~%"
 
@@ -46,6 +47,8 @@ def canonical_url(url: str) -> str:
     port = parts.port
     if not host.isascii():
         host = host.encode("idna").decode("ascii")
+    if len(host) > _LONGEST_HOST:
+        raise ValueError(f"no host has a name of {len(host)} characters")
     netloc = f"[{host}]" if ":" in host else host
     if port is not None and port != DEFAULT_PORTS[scheme]:
         netloc += f":{port}"

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from pipeline.errors import InboxUnusable
 from pipeline.inbox_files import (
@@ -40,17 +40,14 @@ from pipeline.inbox_files import (
     write_parts,
 )
 from pipeline.inbox_lines import BLOBS, RECORDS, ReadableLines, Tally, complete_lines, line_of, read_line
+from pipeline.inbox_locks import ABOUT, GLANCE_SECONDS, has_writer, held, lock_of
 from pipeline.records import CrawlRecord, CrawlReport, Outcome
 
 INBOX_VERSION = 2
 
-_LOCK = "writer.lock"
-_ABOUT = "inbox.json"
 _SEAL = "sealed.json"
 _TRASH = ".trash-"
 _CRAWL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-# Another process that only looks whether a writer lives holds the lock for an instant.
-_RECOVER_LOCK_SECONDS = 1.0
 
 
 class InboxWriter:
@@ -91,12 +88,12 @@ class InboxWriter:
                 path.mkdir()
             except FileExistsError as error:
                 raise InboxUnusable(f"there is an inbox {path} already; a crawl id is used once") from error
-            lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
+            lock = lock_of(path)
             lock.acquire()
             try:
                 values = {"started_at": datetime.now(UTC).isoformat(), **about}
                 # The lock is held by now: nobody may take a folder with an inbox.json for an abandoned one.
-                write_json(path / _ABOUT, {**values, "crawl_id": crawl_id, "version": INBOX_VERSION})
+                write_json(path / ABOUT, {**values, "crawl_id": crawl_id, "version": INBOX_VERSION})
                 return cls(path, lock)
             except BaseException:
                 lock.release()
@@ -273,9 +270,9 @@ def pending_inboxes(parent: Path) -> list[Path]:
     """Inboxes that wait for ingest, oldest first: the sealed ones, and abandoned ones whose writer is gone."""
     found: list[tuple[str, str, Path]] = []
     for path in parent.iterdir() if parent.is_dir() else ():
-        if path.name.startswith(".") or not (path / _ABOUT).is_file():
+        if path.name.startswith(".") or not (path / ABOUT).is_file():
             continue
-        if (path / _SEAL).is_file() or not _has_writer(path):
+        if (path / _SEAL).is_file() or not has_writer(path):
             found.append((_started_at(path), path.name, path))
     return [path for _, _, path in sorted(found)]
 
@@ -302,38 +299,32 @@ def recover(
         warnings: Lines to put into the report, before those about damage found here.
 
     Raises:
-        InboxUnusable: Not an inbox, or a writer lives.
+        InboxUnusable: Not an inbox, or no longer one, or a writer lives.
         WorkspaceUnusable: The folder cannot be written.
     """
-    if not (path / _ABOUT).is_file():
-        raise InboxUnusable(f"{path} is not an inbox: it has no {_ABOUT}")
-    lock = FileLock(path / _LOCK, timeout=_RECOVER_LOCK_SECONDS, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InboxUnusable(f"a crawl is still writing to {path}; wait until it ends") from error
-    try:
-        if (path / _SEAL).is_file():
+    if not (path / ABOUT).is_file():
+        raise InboxUnusable(f"{path} is not an inbox: it has no {ABOUT}")
+    if (path / _SEAL).is_file():
+        return read_inbox(path).report
+    with held(path), writable(path):
+        if (path / _SEAL).is_file():  # another process was faster
             return read_inbox(path).report
-        with writable(path):
-            for leftover in path.glob(f"{TEMPORARY_PREFIX}*"):
-                leftover.unlink(missing_ok=True)
-            tally, lines = Tally(), ReadableLines(path)
-            write_parts(path / RECORDS, tally.counting(lines))
-            if lines.damaged:
-                warnings = (*warnings, f"{lines.damaged} damaged record(s) in {path} were dropped")
-            report = dataclasses.replace(
-                tally.report(path),
-                finished=finished,
-                pages=pages,
-                bytes_received=bytes_received,
-                seconds=seconds,
-                warnings=warnings,
-            )
-            _write_seal(path, tally.count, report)
-            return report
-    finally:
-        lock.release()
+        for leftover in path.glob(f"{TEMPORARY_PREFIX}*"):
+            leftover.unlink(missing_ok=True)
+        tally, lines = Tally(), ReadableLines(path)
+        write_parts(path / RECORDS, tally.counting(lines))
+        if lines.damaged:
+            warnings = (*warnings, f"{lines.damaged} damaged record(s) in {path} were dropped")
+        report = dataclasses.replace(
+            tally.report(path),
+            finished=finished,
+            pages=pages,
+            bytes_received=bytes_received,
+            seconds=seconds,
+            warnings=warnings,
+        )
+        _write_seal(path, tally.count, report)
+        return report
 
 
 def waiting_records(path: Path) -> Iterator[CrawlRecord]:
@@ -354,7 +345,7 @@ def read_inbox(path: Path) -> SealedInbox:
     """
     if not (path / _SEAL).is_file():
         raise InboxUnusable(f"{path} is not a sealed inbox; a crawl may still be writing to it")
-    about, seal = read_json(path / _ABOUT), read_json(path / _SEAL)
+    about, seal = read_json(path / ABOUT), read_json(path / _SEAL)
     try:
         if seal["version"] > INBOX_VERSION:
             raise InboxUnusable(f"{path} was sealed by a newer version of dreamcrawl; upgrade")
@@ -374,7 +365,7 @@ def discard(path: Path) -> None:
     """
     if not path.exists():
         return
-    if _has_writer(path):
+    if has_writer(path, wait_seconds=GLANCE_SECONDS):
         raise InboxUnusable(f"a crawl is still writing to {path}; it cannot be deleted")
     trash = path.with_name(f"{_TRASH}{path.name}-{os.getpid()}")
     with writable(path):
@@ -386,19 +377,9 @@ def discard(path: Path) -> None:
 
 def _started_at(path: Path) -> str:
     try:
-        return str(read_json(path / _ABOUT).get("started_at", ""))
+        return str(read_json(path / ABOUT).get("started_at", ""))
     except InboxUnusable:
         return ""  # whoever reads it will say so; it must not hide the others
-
-
-def _has_writer(path: Path) -> bool:
-    lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def _sweep(parent: Path) -> None:

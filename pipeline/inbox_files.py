@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InboxUnusable, WorkspaceUnusable
+from pipeline.whole_files import way_out
 
 TEMPORARY_PREFIX = ".part-"
 
@@ -21,9 +22,7 @@ def writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WorkspaceUnusable(
-            f"{path} cannot be written: {error.strerror or error}; make room on the disk"
-        ) from error
+        raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror or error}; {way_out(error)}") from error
 
 
 def write_json(target: Path, value: Mapping[str, Any]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreCorrupt, WorkspaceUnusable
+from pipeline.whole_files import way_out
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY_PREFIX = ".tmp-"
@@ -59,12 +59,8 @@ class Store:
         sha256 = hashlib.sha256(data).hexdigest()
         target = self.path(sha256)
         with _translated(self._root):
-            # A file cut short by a power loss has another size and is replaced.
-            if target.is_file() and target.stat().st_size == len(data):
-                with contextlib.suppress(OSError):
-                    os.utime(target)  # somebody needs it: no file that was touched just now is taken for a leftover
-                return sha256
-            self._write(target, data)
+            if not _touch(target, len(data)):
+                self._write(target, data)
         return sha256
 
     def read(self, sha256: str) -> bytes:
@@ -87,6 +83,15 @@ class Store:
                 "restore it from a backup, or delete it and fetch it again"
             )
         return data
+
+    def discard(self, sha256: str) -> None:
+        """Delete the file under this digest, if there is one.
+
+        Raises:
+            WorkspaceUnusable: It cannot be deleted.
+        """
+        with _translated(self._root):
+            self.path(sha256).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
         """The digest of every file in the store, in order of digest."""
@@ -115,6 +120,44 @@ class Store:
             raise
 
 
+def move_leftover(path: Path, target: Path) -> bool:
+    """Move a file away that nobody has touched for `LEFTOVER_SECONDS`; whether it is such a file.
+
+    Safe while others `put`: whoever does so just then either finds it gone and writes it anew, or has touched it
+    before, and then it is put back.
+
+    Raises:
+        OSError: It is gone, or one of the folders cannot be written.
+    """
+    if not _is_leftover(path):
+        return False
+    path.replace(target)
+    if _is_leftover(target):
+        return True
+    target.replace(path)
+    return False
+
+
+def _is_leftover(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime >= LEFTOVER_SECONDS
+
+
+def _touch(path: Path, size: int) -> bool:
+    """Whether the file is there and as long as it must be; then it counts as one that somebody needs just now."""
+    try:
+        if path.stat().st_size != size:  # cut short by a power loss
+            return False
+    except FileNotFoundError:
+        return False
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False  # taken away just now
+    except OSError:
+        pass  # read-only, or somebody else's; nor can anybody here take it away
+    return True
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename in this folder last through a power loss, where the system can."""
     if os.name != "posix":
@@ -131,9 +174,6 @@ def _translated(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        way_out = (
-            "make room on the disk, then run the same command again"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "make the folder writable, or choose another workspace"
-        )
-        raise WorkspaceUnusable(f"the store {root} cannot be written: {error.strerror or error}; {way_out}") from error
+        raise WorkspaceUnusable(
+            f"the store {root} cannot be written: {error.strerror or error}; {way_out(error)}"
+        ) from error

@@ -38,7 +38,8 @@ def facets(session: Session, wanted: GalleryFilter) -> Facets:
         return _counted(session, replace(wanted, **{field: None}))[0]  # type: ignore[arg-type]  # each may be None
 
     def values(facet: Facet) -> tuple[FacetValue, ...]:
-        found = [(facet_value(word)[1], n) for word, n in words(facet).items() if word[1] == facet.value]
+        letter = facet.value
+        found = [(facet_value(word)[1], n) for word, n in words(facet).items() if word[1] == letter]
         ordered = sorted(found, key=lambda each: (-each[1], each[0]))
         return tuple(FacetValue(value, number) for value, number in ordered[:FACET_VALUES])
 
@@ -59,7 +60,7 @@ def facets(session: Session, wanted: GalleryFilter) -> Facets:
 def _counted(session: Session, wanted: GalleryFilter) -> tuple[Counter[str], bool]:
     """Word of a facet -> how many of the newest matching items have it; and whether there are more items."""
     matches, is_partial = Gallery(session, wanted).newest(FACET_CAP, window=FACET_WINDOW)
-    return Counter(" ".join([match.facets for match in matches]).split()), is_partial
+    return Counter(" ".join([facets for _, _, facets in matches]).split()), is_partial
 
 
 def _near_duplicates(session: Session, wanted: GalleryFilter) -> int:

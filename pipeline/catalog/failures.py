@@ -18,7 +18,8 @@ _SQLITE_UNUSABLE = {
     sqlite3.SQLITE_READONLY: "it is read-only; make the folder writable, or choose another workspace",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make the folder writable, or choose another workspace",
     sqlite3.SQLITE_PERM: "access is denied; make the folder writable, or choose another workspace",
-    sqlite3.SQLITE_IOERR: "the disk does not read or write as it should; check it",
+    # Also where the disk is so full that not even SQLite's index of its log can be made.
+    sqlite3.SQLITE_IOERR: "the disk is full, or does not read or write as it should; make room, or check it",
     sqlite3.SQLITE_CORRUPT: "it is damaged; restore it from a backup",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database; choose another workspace, or move that file away",
 }

@@ -6,9 +6,9 @@ Facets lie in the same index as words, so that a search narrowed by any of them 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,6 +34,8 @@ from pipeline.catalog.search_tables import SearchDocumentRow, SearchWordRow
 from pipeline.catalog.search_text import Phrase
 from pipeline.catalog.upserts import table_of
 
+Found = TypeVar("Found")
+
 DOCUMENT = table_of(SearchDocumentRow)
 _WORD = table_of(SearchWordRow)
 _FTS = table("search_fts", column("rowid"))
@@ -42,6 +44,7 @@ _FTS = table("search_fts", column("rowid"))
 _INDEXED_BEGINNINGS = range(2, 5)
 # Of a longer beginning at most this many words are listed; beyond, the index puts them together itself, which is slow.
 _MOST_WORDS = 64
+_REMEMBERED = "search_remembered"  # in a session's own notes
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,20 @@ def is_sqlite(session: Session) -> bool:
 def is_writing(session: Session) -> bool:
     """Whether a unit of work may write, so that what it finds may be other things the next time."""
     return session.get_bind().get_execution_options().get(MODE) == WRITE
+
+
+def remembered(session: Session, key: tuple[Any, ...], find: Callable[[], Found]) -> Found:
+    """What `find` gives; found once in a unit of work that only reads, as nothing changes there.
+
+    key: What tells it from everything else that is remembered.
+    """
+    if is_writing(session):
+        return find()
+    known: dict[tuple[Any, ...], Any] = session.info.setdefault(_REMEMBERED, {})
+    if key not in known:
+        known[key] = find()
+    found: Found = known[key]
+    return found
 
 
 def matching(
@@ -114,11 +131,6 @@ def holds(session: Session, query: Query) -> ColumnElement[bool]:
     return and_(*conditions) if conditions else literal(value=True)
 
 
-def listed(ids: Sequence[int]) -> Any:
-    """Ids, to be used as `column.in_(listed(ids))`: written into the statement, as there may be thousands of them."""
-    return bindparam(None, list(ids), expanding=True, literal_execute=True, unique=True)
-
-
 def _fts5(session: Session, query: Query) -> str | None:
     """The query in FTS5's language; None when nothing can match. Words hold no quotes: `search_text` saw to that."""
     if query.nothing:
@@ -142,9 +154,13 @@ def _fts5(session: Session, query: Query) -> str | None:
 
 def _beginning_with(session: Session, beginning: str) -> Sequence[str]:
     """Up to one more than `_MOST_WORDS` words of the catalog that begin so."""
-    after = beginning + chr(0x10FFFF)
-    query = select(_WORD.c.word).where(_WORD.c.word >= beginning, _WORD.c.word <= after)
-    return list(session.scalars(query.order_by(_WORD.c.word).limit(_MOST_WORDS + 1)))
+
+    def found() -> Sequence[str]:
+        after = beginning + chr(0x10FFFF)
+        query = select(_WORD.c.word).where(_WORD.c.word >= beginning, _WORD.c.word <= after)
+        return list(session.scalars(query.order_by(_WORD.c.word).limit(_MOST_WORDS + 1)))
+
+    return remembered(session, ("words", beginning), found)
 
 
 def _any_of(words: Sequence[str]) -> str:

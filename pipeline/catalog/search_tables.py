@@ -7,10 +7,11 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from pipeline.catalog import derivation_inputs  # noqa: F401  # its table is one of those of `METADATA`
 from pipeline.catalog.tables import Base
 
 METADATA = Base.metadata
-"""Of all tables: those of `pipeline.catalog.tables` and those of this module."""
+"""Of all tables: those of `pipeline.catalog.tables`, `pipeline.catalog.derivation_inputs` and of this module."""
 
 
 class TagRow(Base):

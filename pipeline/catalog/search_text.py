@@ -130,6 +130,7 @@ def facet_word(facet: Facet, value: str = "") -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def facet_value(word: str) -> tuple[str, str]:
     """The facet's letter and the value of what `facet_word` gave."""
     plain, *escaped = word[2:].split("_")

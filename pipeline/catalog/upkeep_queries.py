@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, text, union, update
+from sqlalchemy import Connection, func, or_, select, text, union, update
 from sqlalchemy.orm import Session, aliased
 
 from pipeline.catalog import search_index
+from pipeline.catalog.derivation_inputs import INPUT
 from pipeline.catalog.repositories.base import chunks, now
 from pipeline.catalog.repositories.fetches import FAILED, KEPT, WITHDRAWN
 from pipeline.catalog.tables import BlobRow, DerivationRow, FetchRow, FingerprintRow, ItemRow, SightingRow
@@ -30,7 +31,7 @@ class Reference:
         name: `i12` or `d3`.
         item_id: The picture; for a dream, the one it was made of.
         file_name: Of a dream's copy in the dreams folder; None for a picture.
-        withdrawn_at: Since when the picture is withdrawn, or None.
+        withdrawn_at: Since when the picture is withdrawn, or for a dream one of its guides and masks; or None.
     """
 
     name: str
@@ -75,30 +76,37 @@ def references(session: Session, sha256: str) -> list[Reference]:
         select(_SIGHTING.c.item_id).where(_SIGHTING.c.blob_sha256 == sha256),
     )
     items = select(_ITEM.c.id, _ITEM.c.withdrawn_at).where(_ITEM.c.id.in_(item_ids)).order_by(_ITEM.c.id)
-    dreams = (
-        select(_DERIVATION.c.id, _DERIVATION.c.item_id, _DERIVATION.c.file_name, _ITEM.c.withdrawn_at)
-        .join(_ITEM, _ITEM.c.id == _DERIVATION.c.item_id)
-        .where(_DERIVATION.c.blob_sha256 == sha256)
-        .order_by(_DERIVATION.c.id)
-    )
     found = [Reference(f"i{item_id}", item_id, None, at) for item_id, at in session.execute(items)]
-    return found + [Reference(f"d{dream}", item_id, name, at) for dream, item_id, name, at in session.execute(dreams)]
+    dreams = select(_DERIVATION.c.id, _DERIVATION.c.item_id, _DERIVATION.c.file_name)
+    dreams = dreams.where(_DERIVATION.c.blob_sha256 == sha256).order_by(_DERIVATION.c.id)
+    for dream, item_id, file_name in session.execute(dreams).all():
+        inputs = select(INPUT.c.item_id).where(INPUT.c.derivation_id == dream)
+        first = select(func.min(_ITEM.c.withdrawn_at)).where(or_(_ITEM.c.id == item_id, _ITEM.c.id.in_(inputs)))
+        found.append(Reference(f"d{dream}", item_id, file_name, session.scalar(first)))
+    return found
 
 
 def withdrawn_digests(session: Session, *, until: datetime) -> list[str]:
-    """Digests of all files of the pictures that were withdrawn by then, and of their dreams, each once, in order."""
+    """Digests of all files of the pictures that were withdrawn by then, and of the dreams they had a part in.
+
+    Each once, in order.
+    """
     old = _ITEM.c.withdrawn_at <= until
     files = union(
         select(_ITEM.c.blob_sha256).where(old),
         select(_SIGHTING.c.blob_sha256).join(_ITEM, _ITEM.c.id == _SIGHTING.c.item_id).where(old),
         select(_DERIVATION.c.blob_sha256).join(_ITEM, _ITEM.c.id == _DERIVATION.c.item_id).where(old),
+        select(_DERIVATION.c.blob_sha256)
+        .join(INPUT, INPUT.c.derivation_id == _DERIVATION.c.id)
+        .join(_ITEM, _ITEM.c.id == INPUT.c.item_id)
+        .where(old),
     )
     return sorted(session.scalars(files))
 
 
 def unreferenced_digests(session: Session) -> list[str]:
-    """Digests on record that no picture, sighting or dream has, and whose files were not removed yet."""
-    query = select(_BLOB.c.sha256).where(_BLOB.c.removed_at.is_(None))
+    """Digests on record that no picture, sighting or dream has, in order."""
+    query = select(_BLOB.c.sha256)
     for column in (_ITEM.c.blob_sha256, _SIGHTING.c.blob_sha256, _DERIVATION.c.blob_sha256):
         query = query.where(~select(column).where(column == _BLOB.c.sha256).exists())
     return list(session.scalars(query.order_by(_BLOB.c.sha256)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ClauseElement, ColumnElement, Connection, Table, bindparam
+from sqlalchemy import ClauseElement, ColumnElement, Connection, Table, bindparam, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Compiled, Dialect
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ A function at module level: it tells one statement from another.
 """
 
 _UPDATE = "update_"  # before the name of a column's parameter; no column is called so
+_ADDRESSES = frozenset({"image_url", "page_url"})
 _compiled: dict[tuple[Any, ...], Compiled] = {}
 
 
@@ -36,7 +37,7 @@ def insert_new(session: Session, row: type[Base], values: Mapping[str, Any], *, 
     table = table_of(row)
 
     def build(dialect: Dialect) -> Any:
-        statement = _insert(dialect, row).on_conflict_do_nothing(index_elements=list(unique))
+        statement = _insert(dialect, row).on_conflict_do_nothing(index_elements=_keys(dialect, row, unique))
         return statement.returning(*(table.c[name] for name in unique))
 
     return _run(session, ("new", row, *unique), build, values).first() is not None
@@ -80,7 +81,9 @@ def insert_or_update(
             for name in update
         }
         condition = None if where is None else where(table.c, statement.excluded)
-        return statement.on_conflict_do_update(index_elements=list(unique), set_=changes, where=condition)
+        return statement.on_conflict_do_update(
+            index_elements=_keys(dialect, row, unique), set_=changes, where=condition
+        )
 
     key = ("update", row, *unique, where, *((name, rules.get(name)) for name in update))
     _run(session, key, build, values, plain)
@@ -93,19 +96,32 @@ def insert_many(
     *,
     unique: Sequence[str],
     update: Sequence[str] = (),
+    rules: Mapping[str, Rule] | None = None,
+    where: Rule | None = None,
 ) -> None:
-    """Insert rows with the same columns; of those whose unique columns are there, set these columns anew."""
+    """Insert rows with the same columns, one after the other; of those whose unique columns are there, set some anew.
+
+    update: Columns that are set to the new value.
+    rules: Column -> what it is set to.
+    where: A row that is there is only changed when this holds.
+    """
     if not rows:
         return
+    rules = rules or {}
 
     def build(dialect: Dialect) -> Any:
         statement = _insert(dialect, row)
-        if not update:
-            return statement.on_conflict_do_nothing(index_elements=list(unique))
+        if not update and not rules:
+            return statement.on_conflict_do_nothing(index_elements=_keys(dialect, row, unique))
         changes = {name: statement.excluded[name] for name in update}
-        return statement.on_conflict_do_update(index_elements=list(unique), set_=changes)
+        changes |= {name: rule(table_of(row).c, statement.excluded) for name, rule in rules.items()}
+        condition = None if where is None else where(table_of(row).c, statement.excluded)
+        return statement.on_conflict_do_update(
+            index_elements=_keys(dialect, row, unique), set_=changes, where=condition
+        )
 
-    compiled = _compiled_once(connection.dialect, ("many", row, *unique, None, *update), build, list(rows[0]))
+    key = ("many", row, *unique, where, *update, *rules.items())
+    compiled = _compiled_once(connection.dialect, key, build, list(rows[0]))
     connection.execute(cast("Any", compiled), [dict(each) for each in rows])
 
 
@@ -133,6 +149,14 @@ def _compiled_once(
     if found is None:
         found = _compiled[key] = build(dialect).compile(dialect=dialect, column_keys=list(columns))
     return found
+
+
+def _keys(dialect: Dialect, row: type[Base], unique: Sequence[str]) -> list[Any]:
+    """What a unique index is made of: on PostgreSQL the digests of addresses, see migration 0006."""
+    columns = table_of(row).c
+    if dialect.name != "postgresql":
+        return [columns[name] for name in unique]
+    return [func.address_key(columns[name]) if name in _ADDRESSES else columns[name] for name in unique]
 
 
 def _insert(dialect: Dialect, row: type[Base]) -> Any:

@@ -12,26 +12,34 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.catalog.engine import Catalog
-from pipeline.catalog.values import IngestProgress
-from pipeline.errors import WorkspaceUnusable
+from pipeline.errors import PipelineError, Reason, WorkspaceUnusable
 from pipeline.images import ImageLimits
 from pipeline.inbox import SealedInbox, discard, read_inbox
 from pipeline.ingest.ahead import read_ahead
-from pipeline.ingest.examining import Examiner
-from pipeline.ingest.intake import (
+from pipeline.ingest.candidates import (
     ACCEPTED,
     EXACT_DUPLICATE,
     KNOWN,
     NEAR_DUPLICATE,
     REJECTED,
-    Intake,
+    Candidate,
+    Finished,
+    Other,
     Picture,
     Place,
+    Stored,
+    Unfit,
 )
-from pipeline.records import CrawlRecord, IngestReport
+from pipeline.ingest.examining import Examiner
+from pipeline.ingest.intake import Intake
+from pipeline.records import IngestReport
 from pipeline.store import Store
 
-_BATCH = 100  # records without bytes in one transaction
+# In one transaction: so much that its costs are shared, so little that no other writer waits long for the lock; nor is
+# more decoded anew after a kill, nor is a picture that is done shown later than this.
+MOST_PICTURES = 16
+_MOST_RECORDS = 100
+_MOST_SECONDS = 0.5
 _LOCK_PREFIX, _LOCK_SUFFIX = ".ingest-", ".lock"
 
 
@@ -100,36 +108,54 @@ def _take_all(
 ) -> None:
     with catalog.read() as uow:
         finished = uow.ingest_progress.of_crawl(crawl_id)
-    done: list[tuple[CrawlRecord, IngestProgress]] = []
-    others: list[tuple[Place, CrawlRecord]] = []
+    batch = _Batch(intake, total=inbox.record_count, on_progress=on_progress)
+    try:
+        for position, record, picture in read_ahead(inbox, intake=intake, skip=finished):
+            place = Place(crawl_id, position)
+            if position in finished:
+                batch.add(Finished(record=record, progress=finished[position]))
+            elif picture is None:
+                batch.add(Other(record=record, place=place))
+            elif isinstance(picture, Picture):
+                batch.add(intake.ready(record, picture, place=place))
+            else:  # its bytes were lost on the way; a later run fetches them again
+                batch.add(Unfit(record=record, place=place, reason=Reason.UNREADABLE, detail=picture.detail))
+    except PipelineError:
+        batch.write()  # what came before is good
+        raise
+    batch.write()
 
-    def flush() -> None:
-        # In the order of the records, as runs list their items in the order met.
-        if done:
-            intake.attribute(done)
-            done.clear()
-        if others:
-            intake.take_others(others)
-            others.clear()
 
-    total = inbox.record_count
-    for position, record, picture in read_ahead(inbox, intake=intake, skip=finished):
-        place = Place(crawl_id, position)
-        if position in finished:
-            done.append((record, finished[position]))
-        elif picture is None:
-            others.append((place, record))
-        else:
-            flush()
-            if isinstance(picture, Picture):
-                intake.take_picture(record, picture, place=place)
-            else:
-                intake.reject_unreadable(record, picture.detail, place=place)
-        if len(done) + len(others) >= _BATCH:
-            flush()
-        if on_progress is not None:
-            on_progress(position + 1, total)
-    flush()
+class _Batch:
+    """Candidates that wait to be written together, in the order of the records, as runs list their items so."""
+
+    def __init__(self, intake: Intake, *, total: int, on_progress: Callable[[int, int], None] | None) -> None:
+        self._intake = intake
+        self._total = total
+        self._on_progress = on_progress
+        self._waiting: list[Candidate] = []
+        self._since = 0.0
+        self._written = 0
+
+    def add(self, candidate: Candidate) -> None:
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append(candidate)
+        if (
+            len(self._waiting) >= _MOST_RECORDS
+            or sum(isinstance(one, Stored) for one in self._waiting) >= MOST_PICTURES
+            or time.monotonic() - self._since > _MOST_SECONDS
+        ):
+            self.write()
+
+    def write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._intake.take(waiting)
+        for _ in waiting:
+            self._written += 1
+            if self._on_progress is not None:
+                self._on_progress(self._written, self._total)
 
 
 def _report(crawl_id: str, *, catalog: Catalog, seconds: float) -> IngestReport:

@@ -1,76 +1,42 @@
-"""Takes candidates into the catalog one by one; each is one transaction, and done means done."""
+"""Takes candidates into the catalog, several in one transaction; done means done, for all of them or for none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Container, Sequence
+from datetime import UTC, datetime
 
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
+from pipeline.catalog.upkeep_queries import mark_removed, references
 from pipeline.catalog.values import IngestProgress, Item, NewItem
 from pipeline.duplicates.search import DuplicateSearch, Match
 from pipeline.duplicates.signatures import ALGORITHM
 from pipeline.duplicates.stars import nearest_representative
+from pipeline.duplicates.withdrawals import refresh_withdrawal
 from pipeline.errors import ImageRejected, Reason
 from pipeline.fingerprints import sha256
 from pipeline.images import embedded_facts
-from pipeline.ingest.describing import (
-    MAX_DETAIL,
-    MAX_TITLE,
-    clean,
-    consent_of,
-    fit_for_json,
-    license_of,
-    moment,
-    sighting_of,
+from pipeline.ingest.candidates import (
+    ACCEPTED,
+    EXACT_DUPLICATE,
+    NEAR_DUPLICATE,
+    REJECTED,
+    Candidate,
+    Finished,
+    Picture,
+    Place,
+    Stored,
+    Taken,
+    Unfit,
 )
-from pipeline.ingest.examining import Examiner, Pending
+from pipeline.ingest.describing import MAX_DETAIL, clean, moment, sighting_of
+from pipeline.ingest.examining import Examiner
+from pipeline.ingest.recording import facts_of, keywords_of, record_failure, record_fetch, record_known
 from pipeline.ingest.validation import Examined
 from pipeline.records import CrawlRecord, Outcome
 from pipeline.store import Store
 
-ACCEPTED = "accepted"
-EXACT_DUPLICATE = "exact_duplicate"
-NEAR_DUPLICATE = "near_duplicate"
-KNOWN = "known"
-REJECTED = "rejected"
-REFUSED = "refused"
-FAILED = "failed"
-FILTERED = "filtered"
-POSTPONED = "postponed"
-_OUTCOMES = {Outcome.REFUSED: REFUSED, Outcome.FILTERED: FILTERED, Outcome.POSTPONED: POSTPONED}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a record stands in its inbox."""
-
-    crawl_id: str
-    position: int
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What became of a candidate; `item_id` is None when no item came of it."""
-
-    outcome: str
-    item_id: int | None = None
-    reason: Reason | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """Bytes that are to be taken in.
-
-    Attributes:
-        pending: What they are, once it is known; None for bytes that the catalog has.
-    """
-
-    data: bytes
-    sha256: str
-    pending: Pending | None
+_FIRST = "first"  # the relation of the bytes that brought an item
 
 
 class Intake:
@@ -83,105 +49,184 @@ class Intake:
         self._store = store
         self._run_id = run_id
         self._examiner = examiner
+        self._near_distance = near_distance
         self._duplicates = DuplicateSearch(near_distance)
+        self._let_go: frozenset[str] | None = None
 
-    def begin(self, data: bytes) -> Picture:
-        """Begin to examine a picture, unless it is known; several may be begun before the first of them is taken."""
+    def known(self, digests: Collection[str]) -> frozenset[str]:
+        """Those of these digests whose bytes the catalog has."""
+        if not digests:
+            return frozenset()
+        with self._catalog.read() as uow:
+            return uow.items.known_sha256(digests)
+
+    def begin(self, data: bytes, *, known: Container[str] | None = None) -> Picture:
+        """Begin to examine a picture, unless it is known; several may be begun before the first of them is taken.
+
+        known: What `known` gave for its digest, perhaps together with those of others; None: it is asked now.
+        """
         digest = sha256(data)
-        return Picture(data, digest, None if self._is_known(digest) else self._examiner.begin(data))
+        is_known = digest in (self.known([digest]) if known is None else known)
+        return Picture(data, digest, None if is_known else self._examiner.begin(data))
 
-    def take_picture(self, record: CrawlRecord, picture: Picture, *, place: Place | None = None) -> Taken:
-        """Keep a picture, or find that it is there, or reject it; all rows and the progress in one transaction.
+    def ready(self, record: CrawlRecord, picture: Picture, *, place: Place | None = None) -> Stored | Unfit:
+        """A picture that was begun, once it is examined and its file is in the store; nothing is locked meanwhile.
+
+        The bytes of a withdrawn picture that were let go of do not come back by that: whether they shall is only known
+        when the rows are written.
 
         Raises:
-            WorkspaceUnusable: The disk is full or read-only; no row was written.
-            CatalogBusy: Another process kept the catalog locked.
+            WorkspaceUnusable: The disk is full or read-only.
             WorkersUnusable: No process can be started to decode it in.
         """
         data, digest = picture.data, picture.sha256
         examined = None
-        # Asked once more: the same bytes may have been taken since this picture was begun.
-        if picture.pending is not None and not self._is_known(digest):
+        if picture.pending is not None:
             try:
                 examined = picture.pending.result()
             except ImageRejected as error:
-                return self._reject(record, error.reason, error.detail, sha256=digest, place=place)
+                # Another ingest, with other limits, may have kept these very bytes since this picture was begun.
+                if not self.known([digest]):
+                    return Unfit(record=record, place=place, reason=error.reason, detail=error.detail, sha256=digest)
         # The file first, then the row that names it. Also for known bytes, which puts back a file that was lost.
-        self._store.put(data)
-        embedded = examined.embedded if examined else embedded_facts(data)
-        with self._catalog.write() as uow:
-            if done := _done(uow, place):
-                return done
-            taken, relation = self._find_or_add(uow, record, digest, data=data, examined=examined)
-            item_id = taken.item_id
-            assert item_id is not None  # kept or found, there is an item
-            sighting = sighting_of(
-                record,
-                item_id=item_id,
-                run_id=self._run_id,
-                sha256=digest,
-                relation=relation,
-                embedded=embedded,
-            )
-            uow.sightings.add(sighting)
-            uow.items.fill_in(item_id, _facts(record, embedded))
-            _add_keywords(uow, record, item_id)
-            _record_fetch(uow, record, state="kept", item_id=item_id, sha256=digest, examined=examined)
-            uow.items.refresh_withdrawal(item_id)
-            self._settle(uow, record, taken, place=place)
+        if not self._is_let_go(digest, examined):
+            self._store.put(data)
+        return Stored(
+            record=record,
+            place=place,
+            sha256=digest,
+            size_bytes=len(data),
+            data=data if examined is None or self._is_let_go(digest, examined) else None,
+            examined=examined,
+            embedded=examined.embedded if examined else embedded_facts(data),
+        )
+
+    def take(self, candidates: Sequence[Candidate]) -> list[Taken]:
+        """Write candidates in their order, all rows and the progress in one transaction; what became of each.
+
+        Of those that another process did first, what that one made of them.
+
+        Raises:
+            WorkspaceUnusable: The disk is full or read-only; no row was written.
+            CatalogBusy: Another process kept the catalog locked; no row was written.
+        """
+        try:
+            with self._catalog.write() as uow:
+                return self._take(uow, candidates)
+        except BaseException:
+            # Hashes that were rolled back have been loaded, and their ids will be given to others.
+            self._duplicates = DuplicateSearch(self._near_distance)
+            raise
+
+    def _take(self, uow: UnitOfWork, candidates: Sequence[Candidate]) -> list[Taken]:
+        done = _done(uow, [one.place for one in candidates if one.place is not None])
+        if any(isinstance(one, Stored) and one.examined is not None for one in candidates):
+            self._duplicates.sync(uow)
+        all_taken = []
+        progresses = []
+        met: list[tuple[int, str]] = []
+        for candidate in candidates:
+            place = candidate.place
+            taken = done.get(place) if place is not None else None
+            if taken is None:
+                taken = self._take_one(uow, candidate)
+                if place is not None:
+                    progresses.append(_progress(place, taken))
+            if self._run_id is not None and taken.item_id is not None:
+                met.append((taken.item_id, taken.outcome))
+            elif self._run_id is not None and taken.reason is not None:
+                _reject(uow, self._run_id, candidate.record, taken)
+            all_taken.append(taken)
+        uow.ingest_progress.add_all(progresses)
+        if self._run_id is not None:
+            uow.runs.add_items(self._run_id, met)
+        return all_taken
+
+    def _take_one(self, uow: UnitOfWork, candidate: Candidate) -> Taken:
+        match candidate:
+            case Stored():
+                return self._take_picture(uow, candidate)
+            case Unfit():
+                return _take_unfit(uow, candidate)
+            case Finished(progress=progress):
+                return _taken(progress)
+        record = candidate.record
+        return (record_known if record.outcome is Outcome.KNOWN else record_failure)(uow, record)
+
+    def _take_picture(self, uow: UnitOfWork, picture: Stored) -> Taken:
+        record = picture.record
+        taken, relation = self._find_or_add(uow, picture)
+        item_id = taken.item_id
+        assert item_id is not None  # kept or found, there is an item
+        sighting = sighting_of(
+            record,
+            item_id=item_id,
+            run_id=self._run_id,
+            sha256=picture.sha256,
+            relation=relation,
+            embedded=picture.embedded,
+        )
+        uow.sightings.add(sighting)
+        uow.items.add_keywords(item_id, keywords_of(record))
+        record_fetch(uow, record, state="kept", item_id=item_id, sha256=picture.sha256, examined=picture.examined)
+        if relation != _FIRST:  # a new item has all that is said of it, and no address that was withdrawn
+            uow.items.fill_in(item_id, facts_of(record, picture.embedded))
+            refresh_withdrawal(uow, item_id)
+            self._settle_file(uow, picture, item_id)
         return taken
 
-    def reject_unreadable(self, record: CrawlRecord, detail: str, *, place: Place | None = None) -> Taken:
-        """Record that a picture's bytes were lost on the way, so that a later run fetches them again."""
-        return self._reject(record, Reason.UNREADABLE, detail, sha256=None, place=place)
+    def _is_let_go(self, digest: str, examined: Examined | None) -> bool:
+        """Whether these bytes, or others with the same pixels, had been let go of when this was asked first."""
+        if self._let_go is None:
+            with self._catalog.read() as uow:
+                self._let_go = uow.items.let_go()
+        return digest in self._let_go or (examined is not None and examined.pixel_sha256 in self._let_go)
 
-    def take_others(self, records: Sequence[tuple[Place, CrawlRecord]]) -> None:
-        """Take in candidates without bytes - known, refused and failed ones - in one transaction."""
-        with self._catalog.write() as uow:
-            for place, record in records:
-                done = _done(uow, place)
-                if done is None:
-                    done = _take_known(uow, record) if record.outcome is Outcome.KNOWN else _take_failure(uow, record)
-                self._settle(uow, record, done, place=place)
+    def _settle_file(self, uow: UnitOfWork, picture: Stored, item_id: int) -> None:
+        """Now that nobody else writes: have the file of a picture that may be used, and not one that was let go of."""
+        item = uow.items.get(item_id)
+        assert item is not None
+        removed = uow.blobs.removed([item.blob_sha256, picture.sha256])
+        if item.withdrawn_at is None:
+            if picture.data is not None and not self._store.has(picture.sha256):
+                self._store.put(picture.data)
+            # It may have been let go of once, and even since it was put back.
+            if picture.sha256 in removed and self._store.has(picture.sha256):
+                uow.blobs.came_back(picture.sha256, item_id=item_id)
+        elif removed and not any(one.withdrawn_at is None for one in references(uow.session, picture.sha256)):
+            mark_removed(uow.session, {picture.sha256} - removed, at=datetime.now(UTC))
+            self._store.discard(picture.sha256)
 
-    def attribute(self, done: Sequence[tuple[CrawlRecord, IngestProgress]]) -> None:
-        """Make this run's list complete with what an ingest that was killed, perhaps of another run, had done."""
-        with self._catalog.write() as uow:
-            for record, progress in done:
-                self._settle(uow, record, _taken(progress), place=None)
-
-    def _is_known(self, digest: str) -> bool:
-        with self._catalog.read() as uow:
-            return uow.items.by_sha256(digest) is not None
-
-    def _find_or_add(
-        self, uow: UnitOfWork, record: CrawlRecord, digest: str, *, data: bytes, examined: Examined | None
-    ) -> tuple[Taken, str]:
-        """The item of a picture, found or made, and the relation of these bytes to it."""
-        known = uow.items.by_sha256(digest)
+    def _find_or_add(self, uow: UnitOfWork, picture: Stored) -> tuple[Taken, str]:
+        """The item of a picture, found or made, and the relation of its bytes to it."""
+        known = uow.items.by_sha256(picture.sha256)
         if known is not None:
             return Taken(EXACT_DUPLICATE, known.id), "same_bytes"
+        examined = picture.examined
         assert examined is not None  # items are never deleted, so unknown bytes were examined
-        uow.blobs.add(digest, size_bytes=len(data), media_type=examined.media_type)
+        uow.blobs.add(picture.sha256, size_bytes=picture.size_bytes, media_type=examined.media_type)
         twin = uow.items.by_pixel_sha256(examined.pixel_sha256)
         if twin is not None:
             return Taken(EXACT_DUPLICATE, twin.id), "same_pixels"
         signature = examined.signature
-        matches = self._duplicates.matches(uow, signature.hashes, signature.views)
+        matches = self._duplicates.matches(uow, signature.hashes, signature.views, in_step=True)
         near = nearest_representative(uow, matches)
-        item = self._new_item(record, digest, examined=examined, near=near)
+        item = self._new_item(picture, examined, near=near)
         item_id = uow.items.add(item)
         if item_id is None:  # the unique keys have the last word
             return Taken(EXACT_DUPLICATE, _present(uow, item).id), "same_pixels"
-        uow.duplicates.sign(item_id, algorithm=ALGORITHM, hashes=signature.hashes, views=signature.views, searched=True)
+        ids = uow.duplicates.sign(
+            item_id, algorithm=ALGORITHM, hashes=signature.hashes, views=signature.views, searched=True
+        )
+        self._duplicates.learn(ids, signature.hashes)
         for match in matches:
             uow.duplicates.record(match.as_pair(item_id))
-        return Taken(NEAR_DUPLICATE if near else ACCEPTED, item_id), "first"
+        return Taken(NEAR_DUPLICATE if near else ACCEPTED, item_id), _FIRST
 
-    def _new_item(self, record: CrawlRecord, digest: str, *, examined: Examined, near: Match | None) -> NewItem:
-        facts = _facts(record, examined.embedded)
+    def _new_item(self, picture: Stored, examined: Examined, *, near: Match | None) -> NewItem:
+        facts = facts_of(picture.record, examined.embedded)
         return NewItem(
-            blob_sha256=digest,
+            blob_sha256=picture.sha256,
             pixel_sha256=examined.pixel_sha256,
             width=examined.width,
             height=examined.height,
@@ -196,40 +241,27 @@ class Intake:
             first_run_id=self._run_id,
         )
 
-    def _reject(
-        self, record: CrawlRecord, reason: Reason, detail: str, *, sha256: str | None, place: Place | None
-    ) -> Taken:
-        taken = Taken(REJECTED, None, reason, clean(detail, MAX_DETAIL) or reason.value)
-        with self._catalog.write() as uow:
-            if done := _done(uow, place):
-                return done
-            # A passing reason leaves the address open for another try.
-            state = "failed" if reason.is_transient else "rejected"
-            _record_fetch(uow, record, state=state, sha256=sha256, reason=reason, detail=taken.detail)
-            self._settle(uow, record, taken, place=place)
-        return taken
 
-    def _settle(self, uow: UnitOfWork, record: CrawlRecord, taken: Taken, *, place: Place | None) -> None:
-        """The run's own rows, and that the record is done."""
-        if place is not None:
-            reason = taken.reason.value if taken.reason else None
-            uow.ingest_progress.add(
-                IngestProgress(place.crawl_id, place.position, taken.outcome, taken.item_id, reason, taken.detail)
-            )
-        if self._run_id is None:
-            return
-        if taken.item_id is not None:
-            uow.runs.add_item(self._run_id, taken.item_id, role=taken.outcome)
-        elif taken.reason is not None:
-            uow.rejections.add(
-                self._run_id,
-                clean(record.image_url) or "",
-                page_url=clean(record.page_url),
-                stage="ingest" if taken.outcome == REJECTED else "crawl",
-                reason=taken.reason.value,
-                detail=taken.detail or "",
-                at=moment(record.found_at),
-            )
+def _take_unfit(uow: UnitOfWork, picture: Unfit) -> Taken:
+    reason = picture.reason
+    detail = clean(picture.detail, MAX_DETAIL) or reason.value
+    # A passing reason leaves the address open for another try.
+    state = "failed" if reason.is_transient else "rejected"
+    record_fetch(uow, picture.record, state=state, sha256=picture.sha256, reason=reason, detail=detail)
+    return Taken(REJECTED, None, reason, detail)
+
+
+def _reject(uow: UnitOfWork, run_id: int, record: CrawlRecord, taken: Taken) -> None:
+    assert taken.reason is not None
+    uow.rejections.add(
+        run_id,
+        clean(record.image_url) or "",
+        page_url=clean(record.page_url),
+        stage="ingest" if taken.outcome == REJECTED else "crawl",
+        reason=taken.reason.value,
+        detail=taken.detail or "",
+        at=moment(record.found_at),
+    )
 
 
 def _taken(progress: IngestProgress) -> Taken:
@@ -237,118 +269,22 @@ def _taken(progress: IngestProgress) -> Taken:
     return Taken(progress.outcome, progress.item_id, reason, progress.detail)
 
 
-def _done(uow: UnitOfWork, place: Place | None) -> Taken | None:
-    progress = None if place is None else uow.ingest_progress.get(place.crawl_id, place.position)
-    return None if progress is None else _taken(progress)
+def _progress(place: Place, taken: Taken) -> IngestProgress:
+    reason = taken.reason.value if taken.reason else None
+    return IngestProgress(place.crawl_id, place.position, taken.outcome, taken.item_id, reason, taken.detail)
+
+
+def _done(uow: UnitOfWork, places: Sequence[Place]) -> dict[Place, Taken]:
+    """What became of those of these places that are done."""
+    found: dict[Place, Taken] = {}
+    for crawl_id in dict.fromkeys(place.crawl_id for place in places):
+        positions = [place.position for place in places if place.crawl_id == crawl_id]
+        progresses = uow.ingest_progress.of_positions(crawl_id, positions)
+        found |= {Place(crawl_id, position): _taken(one) for position, one in progresses.items()}
+    return found
 
 
 def _present(uow: UnitOfWork, item: NewItem) -> Item:
     found = uow.items.by_sha256(item.blob_sha256) or uow.items.by_pixel_sha256(item.pixel_sha256)
     assert found is not None  # the insert was refused because of it
     return found
-
-
-def _facts(record: CrawlRecord, embedded: Mapping[str, str]) -> dict[str, str | None]:
-    """What is said of a picture, by its page first and then by its file."""
-    declared = license_of(record, embedded)
-    return {
-        "title": clean(record.title, MAX_TITLE) or embedded.get("title"),
-        "creator": clean(record.creator, MAX_TITLE) or embedded.get("creator"),
-        "license_id": clean(declared.id, 64) if declared else None,
-        "license_url": clean(declared.url) if declared else None,
-    }
-
-
-def _add_keywords(uow: UnitOfWork, record: CrawlRecord, item_id: int) -> None:
-    for match in record.matches:
-        if keyword := clean(match.keyword):
-            uow.items.add_keyword(item_id, keyword, fields=match.fields, score=match.score)
-
-
-def _take_known(uow: UnitOfWork, record: CrawlRecord) -> Taken:
-    url = clean(record.image_url) or ""
-    entry = uow.ledger.known([url]).get(url)
-    item_id = entry.item_id if entry else None
-    if item_id is None and record.sha256:
-        item = uow.items.by_sha256(record.sha256)
-        item_id = item.id if item else None
-    if item_id is None:  # known as one that was not kept
-        return Taken(KNOWN)
-    uow.sightings.touch(url, seen_at=moment(record.found_at), consent=consent_of(record))
-    _add_keywords(uow, record, item_id)
-    consent = record.consent
-    # What a picture's own headers said is only unsaid by its headers.
-    unread = entry is not None and entry.refused_in_headers and consent is not None and not consent.saw_headers
-    if consent is not None and consent.allowed and not unread:
-        uow.ledger.allow(url, consent=consent_of(record) or {})
-        uow.items.refresh_withdrawal(item_id)
-    return Taken(KNOWN, item_id)
-
-
-def _take_failure(uow: UnitOfWork, record: CrawlRecord) -> Taken:
-    outcome = _OUTCOMES.get(record.outcome, FAILED)
-    reason = record.reason or Reason.CONNECTION
-    detail = clean(record.detail, MAX_DETAIL) or ""
-    opted_out = record.outcome is Outcome.REFUSED and record.consent is not None and record.consent.is_opt_out
-    if not (opted_out and _withdraw(uow, record, reason=reason, detail=detail)):
-        state = "queued" if record.outcome is Outcome.POSTPONED else outcome
-        _record_fetch(uow, record, state=state, reason=reason, detail=detail)
-    return Taken(outcome, None, reason, detail)
-
-
-def _withdraw(uow: UnitOfWork, record: CrawlRecord, *, reason: Reason, detail: str) -> bool:
-    """Withdraw the item that is here from this address, or that its source calls by the same name; if there is one."""
-    url = clean(record.image_url) or ""
-    facts = _seen(record)
-    entry = uow.ledger.find(
-        url, source=facts["source"] or "", source_id=facts["source_id"], source_hash=facts["source_hash"]
-    )
-    if entry is None or entry.item_id is None or entry.state not in ("kept", "withdrawn"):
-        return False
-    uow.ledger.withdraw(url, item_id=entry.item_id, sha256=entry.sha256, reason=reason.value, detail=detail, seen=facts)
-    uow.sightings.touch(url, seen_at=moment(record.found_at), consent=facts["consent"])
-    uow.items.refresh_withdrawal(entry.item_id)
-    return True
-
-
-def _record_fetch(
-    uow: UnitOfWork,
-    record: CrawlRecord,
-    *,
-    state: str,
-    item_id: int | None = None,
-    sha256: str | None = None,
-    reason: Reason | None = None,
-    detail: str | None = None,
-    examined: Examined | None = None,
-) -> None:
-    http = record.http
-    uow.ledger.record(
-        clean(record.image_url) or "",
-        state=state,
-        reason=reason.value if reason else None,
-        detail=detail,
-        item_id=item_id,
-        sha256=sha256,
-        http_status=http.status if http else None,
-        etag=clean(http.etag) if http else None,
-        last_modified=clean(http.last_modified) if http else None,
-        seen={
-            **_seen(record, examined),
-            "record": None if item_id is not None else fit_for_json(record.to_json()),
-        },
-    )
-
-
-def _seen(record: CrawlRecord, examined: Examined | None = None) -> dict[str, Any]:
-    """What the ledger keeps of a picture beyond what came of it."""
-    return {
-        "source": clean(record.source, 32),
-        "source_id": clean(record.source_id, MAX_TITLE),
-        "source_hash": clean(record.source_hash, 140),
-        # What was decoded is more certain than what was announced, and is upright.
-        "width": examined.width if examined else record.width,
-        "height": examined.height if examined else record.height,
-        "media_type": examined.media_type if examined else clean(record.media_type, 64),
-        "consent": consent_of(record),
-    }

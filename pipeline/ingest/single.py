@@ -49,7 +49,7 @@ def ingest_file(
     )
     with contextlib.nullcontext(examiner) if examiner is not None else Examiner(limits) as decoding:
         intake = Intake(catalog, store, run_id=run_id, examiner=decoding, near_distance=near_distance)
-        taken = intake.take_picture(record, intake.begin(data))
+        [taken] = intake.take([intake.ready(record, intake.begin(data))])
     if taken.item_id is None:
         raise ImageRejected(taken.reason or Reason.CORRUPT, f"{path}: {taken.detail}")
     return taken.item_id

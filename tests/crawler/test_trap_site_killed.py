@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import pytest
 
 from pipeline.store import Store
 from tests.support import plain_sql
+from tests.support.killing import kill_tree
 from tests.support.trap_site import TrapSite, trap_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="kill -9")]
@@ -91,7 +91,8 @@ def story(site: TrapSite, root: Path, chance: random.Random, *, requests: int, m
         if ended := process.poll() is not None:
             assert process.returncode == 0, "it failed by itself"
         else:
-            kill_tree(process)
+            kill_tree(process.pid)
+            process.wait()
             kills += 1
         asked = {(visit.host, visit.path) for visit in site.log.visits[asked_before:]}
         assert not asked & safe, "asked for although its bytes were here"
@@ -117,33 +118,6 @@ def start(site: TrapSite, root: Path, mode: str) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all that it started, at once, so that none of them can tidy up."""
-    family = [process.pid, *descendants(process.pid)]
-    for pid in family:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
-    until = time.monotonic() + 20
-    while any(is_alive(pid) for pid in family[1:]):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def descendants(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
-    found = [pid]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found[1:]
-
-
-def is_alive(pid: int) -> bool:
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(status.strip()) and not status.strip().startswith("Z")
-
-
 def safe_pictures(root: Path) -> set[tuple[str, str]]:
     """Host and path of every picture whose bytes are in an inbox or in the catalog, read without the program's help."""
     urls: set[str] = set()
@@ -152,13 +126,13 @@ def safe_pictures(root: Path) -> set[tuple[str, str]]:
         records = [json.loads(line) for line in lines]
         urls |= {record["image_url"] for record in records if record["outcome"] == "fetched"}
     with contextlib.suppress(plain_sql.NotThere):
-        found = plain_sql.rows(root / "catalog.sqlite3", "SELECT image_url FROM fetch WHERE sha256 IS NOT NULL")
+        found = plain_sql.rows(root / "catalog.sqlite3", 'SELECT image_url FROM "fetch" WHERE sha256 IS NOT NULL')
         urls |= {url for (url,) in found}
     return {((parts := urlsplit(url)).netloc.rpartition(":")[0] or parts.netloc, parts.path) for url in urls}
 
 
 def result_of(root: Path) -> Result:
-    fetches = plain_sql.rows(root / "catalog.sqlite3", "SELECT image_url, state, reason, sha256 FROM fetch")
+    fetches = plain_sql.rows(root / "catalog.sqlite3", 'SELECT image_url, state, reason, sha256 FROM "fetch"')
     pictures = plain_sql.rows(root / "catalog.sqlite3", "SELECT pixel_sha256 FROM item")
     result = Result(
         {url: tuple(rest) for url, *rest in fetches},

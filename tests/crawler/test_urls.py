@@ -36,7 +36,10 @@ def test_one_address_has_one_spelling(url: str, expected: str) -> None:
     assert canonical_url(expected) == expected
 
 
-@pytest.mark.parametrize("url", ["", "a.jpg", "ftp://example.org/a", "data:,x", "http://", "http://a:b/", "//x/y"])
+NO_WEB_ADDRESSES = ["", "a.jpg", "ftp://example.org/a", "data:,x", "http://", "http://a:b/", "//x/y"]
+
+
+@pytest.mark.parametrize("url", [*NO_WEB_ADDRESSES, f"http://{'a.' * 127}org/"], ids=lambda url: url[:20])
 def test_what_is_no_web_address_has_none(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         canonical_url(url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +24,8 @@ from pipeline.workspace import Workspace
 from tests.support.inboxes import fetched
 from tests.support.lively_workspace import Lively
 from tests.support.pictures import scene_file
+
+pytestmark = pytest.mark.sqlite(reason="backups are of catalogs that are files")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,11 @@ def test_a_restored_workspace_is_the_same_and_verifies(shop: Lively, backup: Pat
     for name in ("store", "dreams", "weights", "keys"):
         assert files_below(restored.root / name) == files_below(shop.root / name)
     if os.name == "posix":
-        assert (restored.keys / "signing.pem").stat().st_mode & 0o777 == 0o600
+        modes = {path: path.stat().st_mode & 0o777 for path in (backup, backup / "keys", restored.keys)}
+        assert set(modes.values()) == {0o700}
+        for keys in (backup / "keys", restored.keys):
+            assert (keys / "signing.pem").stat().st_mode & 0o777 == 0o600
+        assert restored.root.stat().st_mode == restored.root.parent.stat().st_mode  # as folders are made here
 
 
 def test_links_take_no_space_and_are_checked_as_copies_are(shop: Lively, tmp_path: Path) -> None:
@@ -134,6 +142,7 @@ def test_one_that_is_killed_leaves_nothing_in_sight_and_the_next_one_is_whole(
     assert killed.returncode == -signal.SIGKILL
     assert not target.exists()
     assert not any(path.name[0] != "." for path in tmp_path.iterdir())
+    assert (tmp_path / ".tmp-target").stat().st_mode & 0o77 == 0
     if what == "backup":
         back_up(target, workspace=shop.workspace, version="1")
         restore(target, workspace=Workspace(tmp_path / "restored"))
@@ -156,9 +165,14 @@ def alter_the_list(folder: Path) -> None:
 
 
 def lead_outside(folder: Path) -> None:
-    import hashlib
+    write_list(folder, (folder / "files.jsonl").read_bytes() + b'{"path": "../x", "sha256": "x", "size_bytes": 1}\n')
 
-    lines = (folder / "files.jsonl").read_bytes() + b'{"path": "../outside", "sha256": "x", "size_bytes": 1}\n'
+
+def list_nonsense(folder: Path) -> None:
+    write_list(folder, b"[1, 2]\n")
+
+
+def write_list(folder: Path, lines: bytes) -> None:
     (folder / "files.jsonl").write_bytes(lines)
     about = json.loads((folder / "backup.json").read_text())
     about["files_sha256"] = hashlib.sha256(lines).hexdigest()
@@ -172,6 +186,7 @@ def lead_outside(folder: Path) -> None:
         (lose_a_picture, "lacks"),
         (alter_the_list, "list of files"),
         (lead_outside, "outside"),
+        (list_nonsense, "is of a kind"),
     ],
 )
 def test_a_damaged_backup_is_not_restored_in_part(backup: Path, tmp_path: Path, harm: object, told: str) -> None:
@@ -185,13 +200,54 @@ def test_a_damaged_backup_is_not_restored_in_part(backup: Path, tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
+def test_a_backup_of_a_later_version_may_say_more_of_each_file(backup: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later"
+    shutil.copytree(backup, later)
+    lines = [json.loads(line) | {"links": 1} for line in (later / "files.jsonl").read_text().splitlines()]
+    write_list(later, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+    assert restore(later, workspace=Workspace(tmp_path / "restored")).files == len(lines)
+
+
+def test_a_damaged_catalog_is_called_by_its_own_name(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.prepare()
+    with open_catalog(workspace.catalog_path):
+        pass
+    with workspace.catalog_path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * 8192)
+
+    with pytest.raises(WorkspaceUnusable) as told:
+        back_up(tmp_path / "backup", workspace=workspace, version="1")
+
+    assert str(workspace.catalog_path) in str(told.value)
+    assert ".tmp-" not in str(told.value)
+
+
+def test_a_place_that_cannot_be_replaced_is_told_of(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(self: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(self))
+
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(Path, "rmdir", busy)  # as where a disk is mounted
+
+    with pytest.raises(WorkspaceUnusable, match="a folder below it"):
+        restore(backup, workspace=Workspace(tmp_path / "volume"))
+
+
 def test_nothing_is_written_over_what_is_there(shop: Lively, backup: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there already"):
         back_up(backup, workspace=shop.workspace, version="1")
     with pytest.raises(UsageError, match="not empty"):
         restore(backup, workspace=shop.workspace)
-    with pytest.raises(UsageError, match="lies in the store"):
-        back_up(shop.store.root / "backup", workspace=shop.workspace, version="1")
+    (tmp_path / "link").symlink_to(shop.workspace.dreams)
+    for inside in (shop.store.root, shop.workspace.dreams, shop.workspace.weights, tmp_path / "link"):
+        with pytest.raises(UsageError, match="which is to be backed up"):
+            back_up(inside / "backup", workspace=shop.workspace, version="1")
+    (tmp_path / "link").unlink()
     with pytest.raises(NotFound, match="is no backup"):
         restore(tmp_path, workspace=Workspace(tmp_path / "restored"))
     (tmp_path / "empty").mkdir()

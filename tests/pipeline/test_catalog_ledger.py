@@ -9,6 +9,7 @@ import pytest
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.ledger import MAX_ATTEMPTS, Ledger, LedgerEntry
 from pipeline.errors import CatalogTooNew, Reason
+from tests.support import plain_sql
 
 
 def test_without_a_catalog_nothing_is_known_and_nothing_is_made(tmp_path: Path) -> None:
@@ -64,14 +65,9 @@ def test_a_later_failure_does_not_unmake_what_is_kept(tmp_path: Path, later: str
 
 
 def test_a_newer_catalog_is_told(tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "catalog.sqlite3"
     open_catalog(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE alembic_version SET version_num = 'zzzz'")
-    connection.commit()
-    connection.close()
+    plain_sql.change(path, "UPDATE alembic_version SET version_num = 'zzzz'")
 
     with pytest.raises(CatalogTooNew), Ledger.open(path):
         pass

@@ -36,7 +36,7 @@ INSERT INTO run_item VALUES (1, 1, 'accepted', 0);
 INSERT INTO "fetch" VALUES ('https://a.example/1', 'kept', NULL, NULL, 1, '{"a" * 64}', 200, '"e"', NULL, 1, {NOW}, {NOW});
 INSERT INTO rejection VALUES (1, 1, 'https://a.example/2', NULL, 'crawl', 'robots', 'says no', {NOW});
 INSERT INTO ingest_progress VALUES ('crawl-1', 0, 'accepted', 1, NULL, NULL);
-INSERT INTO derivation VALUES (1, '{"d" * 64}', 1, 1, 'soft', 'net', '{{}}', '{"3" * 64}', '{"4" * 64}', '{"c" * 64}', '{"5" * 64}', 8, 6, 'd.png', '{{"a": 1}}', '{"6" * 64}', 1.5, {NOW});
+INSERT INTO derivation VALUES (1, '{"d" * 64}', 1, 1, 'soft', 'net', '{{}}', '{"3" * 64}', '{"4" * 64}', '{"c" * 64}', '{"5" * 64}', 8, 6, 'd.png', '{{"inputs": [{{"pixel_sha256": "{"2" * 64}"}}]}}', '{"6" * 64}', 1.5, {NOW});
 INSERT INTO collection VALUES (1, 'daily', '["mill"]', 'website=x', 5, 'soft', NULL, '0 6 * * *', 'UTC', {NOW});
 """  # noqa: E501 - rows as they are
 TABLES = ("run", "blob", "item", "sighting", "item_keyword", "run_item", "fetch", "rejection", "ingest_progress")
@@ -103,6 +103,8 @@ def test_a_catalog_of_the_first_version_keeps_every_row(first: str) -> None:
             for text_, ids in (("dusk mill", [1]), ("river stone windmill jane", [1]), ("boat", [])):
                 assert [item.id for item in uow.items.list(ItemFilter(text=text_))] == ids
             assert uow.items.get(2).near_duplicate_of_id == 1
+            inputs = uow.session.execute(text("SELECT derivation_id, item_id FROM derivation_input")).all()
+            assert [tuple(each) for each in inputs] == [(1, 2)]
     engine.dispose()
 
 

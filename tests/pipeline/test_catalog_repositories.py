@@ -408,12 +408,12 @@ def test_collections_are_kept_by_name(uow: UnitOfWork) -> None:
 
 def test_progress_is_kept_for_each_inbox_until_it_is_forgotten(uow: UnitOfWork) -> None:
     first = IngestProgress("one", 3, "rejected", None, "corrupt", "d")
-    assert uow.ingest_progress.add(first)
-    assert not uow.ingest_progress.add(IngestProgress("one", 3, "accepted"))
-    uow.ingest_progress.add(IngestProgress("two", 3, "known"))
+    second = IngestProgress("one", 4, "known")
+    uow.ingest_progress.add_all([first, second])
+    uow.ingest_progress.add_all([IngestProgress("one", 3, "accepted"), IngestProgress("two", 3, "known")])
 
-    assert uow.ingest_progress.of_crawl("one") == {3: first}
-    assert uow.ingest_progress.get("one", 3) == first
+    assert uow.ingest_progress.of_crawl("one") == {3: first, 4: second}
+    assert uow.ingest_progress.of_positions("one", [2, 3, 9]) == {3: first}
     uow.ingest_progress.forget("one")
     assert uow.ingest_progress.of_crawl("one") == {}
     assert len(uow.ingest_progress.of_crawl("two")) == 1

@@ -88,6 +88,7 @@ def test_the_views_say_what_is_there(catalog: Catalog) -> None:
     ]
 
 
+@pytest.mark.sqlite(reason="another program opens the file")
 def test_any_program_that_reads_sqlite_finds_views_and_search(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite3"
     with open_catalog(path) as catalog:

@@ -190,9 +190,9 @@ def test_what_is_joined_stays_a_star(catalog: Catalog) -> None:
     _pair_of_stars(catalog)
     with catalog.write() as uow:
         stars.decide(uow, 4, 5, "same", by="ada")
-        stars.decide(uow, 2, 4, "same", by="ada")  # 2 stands behind 1; 5 was never compared with 1
+        stars.decide(uow, 2, 4, "same", by="ada")  # 2 stands behind 1, and 5 is the same as 4
 
-        assert links(uow) == {1: None, 2: 1, 3: 1, 4: 1, 5: None}
+        assert links(uow) == {1: None, 2: 1, 3: 1, 4: 1, 5: 1}
 
 
 def test_of_two_members_of_a_star_the_newer_is_taken_out(catalog: Catalog) -> None:
@@ -221,6 +221,8 @@ def test_a_merge_keeps_what_was_known_and_deletes_nothing(catalog: Catalog) -> N
             stars.search_item(uow, search, item_id)
         uow.items.add_keyword(1, "mill", fields=["title"], score=0.9)
         uow.tags.add(3, "for print")
+        uow.ratings.set(1, 2)
+        uow.ratings.set(3, 4)
 
         proposal = stars.propose(uow, 1)
         assert [item.id for item in proposal.items] == [2, 3, 1]
@@ -233,10 +235,26 @@ def test_a_merge_keeps_what_was_known_and_deletes_nothing(catalog: Catalog) -> N
         assert (kept.title, kept.creator, kept.license_id, kept.license_url) == ("Mill", "Ada", "CC0-1.0", "https://x")
         assert [one.keyword for one in uow.items.keywords(2)] == ["mill"]
         assert uow.tags.of_item(2) == ["for print"]
+        assert uow.ratings.of_items([1, 2, 3]) == {1: 2, 2: 4, 3: 4}
         assert uow.items.get(1).title == "Mill"
         assert stars.propose(uow, 2).is_settled
         with pytest.raises(NotFound, match="i9 is not in the group"):
             stars.merge(uow, 2, 9)
+
+
+def test_a_merge_leaves_the_keeper_the_stars_that_it_was_given_and_all_tags_of_the_group(catalog: Catalog) -> None:
+    with catalog.write() as uow:
+        add(uow, None)
+        add(uow, None, near_duplicate_of_id=1, near_duplicate_distance=3)
+        for item_id, number in ((1, 1), (2, 5)):
+            uow.ratings.set(item_id, number)
+            uow.tags.add(item_id, f"tag {item_id}")
+            uow.tags.add(item_id, "both")
+
+        assert stars.merge(uow, 1, 1) == []  # the one that stands for the group already
+
+        assert uow.ratings.of_items([1, 2]) == {1: 1, 2: 5}
+        assert uow.tags.of_items([1, 2]) == {1: ["both", "tag 1", "tag 2"], 2: ["both", "tag 2"]}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InboxUnusable, Reason
 from pipeline.inbox import InboxWriter, discard, pending_inboxes, read_inbox, recover
+from pipeline.inbox_locks import has_writer, held, lock_of
 from pipeline.records import (
     CrawlRecord,
     CrawlReport,
@@ -294,3 +296,27 @@ def test_a_writer_killed_at_any_moment_leaves_whole_records_only(tmp_path: Path)
         ]
         assert all(len(inbox.open_blob(str(record.sha256))) == 20_000 for record in found)
         assert report.warnings == ()
+
+
+def test_an_inbox_that_another_process_took_is_not_made_anew_by_looking(tmp_path: Path) -> None:
+    gone = tmp_path / "crawl-1"
+
+    assert not has_writer(gone)
+    with pytest.raises(InboxUnusable, match="another process took it"), held(gone):
+        pytest.fail("there is nothing to hold")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_inbox_can_be_discarded_while_another_process_only_looks(tmp_path: Path) -> None:
+    with InboxWriter.create(tmp_path, crawl_id="crawl-1", about={}) as writer:
+        writer.seal(CrawlReport(inbox=""))
+    looking = lock_of(tmp_path / "crawl-1")
+    looking.acquire()
+    timer = threading.Timer(0.1, looking.release)
+    timer.start()
+
+    discard(tmp_path / "crawl-1")
+
+    timer.join()
+    assert list(tmp_path.iterdir()) == []

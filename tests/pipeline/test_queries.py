@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import facets as facets_module
-from pipeline.catalog import gallery, queries
+from pipeline.catalog import gallery, gallery_ways, queries
 from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.facets import facets as facets_of
 from pipeline.catalog.gallery_values import Count, Cursor, FacetValue, GalleryFilter, RunBreakdown, Sort
@@ -247,11 +247,21 @@ FILTERS = st.builds(
 )
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "many", "very many", "in a large run"])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small catalogs are sorted in memory; this has them walked through as large ones are."""
-    if request.param == "many":
-        monkeypatch.setattr(gallery, "MOST_FEW", 0)
+    if request.param == "few":
+        return
+    monkeypatch.setattr(gallery, "COUNT_SECONDS", 3600.0)
+    monkeypatch.setattr(gallery, "MOST_FEW", 0)
+    monkeypatch.setattr(gallery, "SET_WINDOW", 6)
+    if request.param == "in a large run":
+        monkeypatch.setattr(gallery, "MOST_LOOKED_AT", 4)
+    if request.param != "many":  # as of runs whose items lie far apart, and of matches too many for a set
+        monkeypatch.setattr(gallery_ways, "MOST_IN_SET", 0)
+        monkeypatch.setattr(gallery_ways.Span, "is_close", False)
+        monkeypatch.setattr(gallery, "COUNT_WINDOW", 7)
+        monkeypatch.setattr(gallery, "WALK_WINDOW", 5)
 
 
 @pytest.mark.usefixtures("ways")
@@ -275,7 +285,9 @@ def test_paging_forth_and_back_visits_each_item_exactly_once(catalog, everything
     assert ranks == list(range(1, len(expected) + 1, limit))
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.usefixtures("ways")
+@pytest.mark.parametrize("ways", ["few", "many", "very many"], indirect=True)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=FILTERS)
 def test_each_facet_says_how_many_items_its_value_would_show(catalog, everything, wanted):
     with catalog.read() as uow:
@@ -298,6 +310,7 @@ def test_each_facet_says_how_many_items_its_value_would_show(catalog, everything
     assert not facets.partial
 
 
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("sort", Sort)
 def test_neighbours_are_those_of_the_order(catalog, everything, sort):
     wanted = GalleryFilter(keyword="cat", near_duplicates=True)

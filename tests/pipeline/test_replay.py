@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from PIL import Image
 from sqlalchemy import update
 
+from pipeline.catalog import upkeep_queries
 from pipeline.catalog.tables import DerivationRow
-from pipeline.errors import NotFound, StoreCorrupt, UsageError
+from pipeline.errors import NotFound, StoreCorrupt, UsageError, Withdrawn
 from pipeline.provenance.manifest import ENVIRONMENT_FACTS, REQUIRED_FACTS
 from pipeline.provenance.replay import ReplayReport, compare, replay_derivation
+from pipeline.provenance.verify import verify_all
 from pipeline.stylize import RendererIdentity
 from tests.support.inverting import FACTS, InvertingRenderer, Workshop, identity_of, picture, workshop
 
@@ -54,6 +57,68 @@ def test_a_replay_in_the_same_surroundings_gives_equal_pixels(shop: Workshop) ->
     assert files == {
         path: path.read_bytes() for path in shop.root.rglob("*") if path.is_file() and "sqlite" not in path.name
     }
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_dream_whose_file_is_lost_is_put_back(shop: Workshop, is_same: bool) -> None:
+    before = shop.derivation(1)
+    data = shop.store.read(before.blob_sha256)
+    shop.store.path(before.blob_sha256).unlink()
+    (shop.dreams / before.file_name).unlink()
+    if not is_same:  # as with another version of the encoder: the bytes on record cannot be had again
+        with shop.catalog.write() as uow:
+            uow.blobs.add("ab" * 32, size_bytes=1, media_type="image/png")
+            uow.session.execute(update(DerivationRow).values(blob_sha256="ab" * 32))
+        sidecar = shop.dreams / f"{before.file_name}.json"
+        sidecar.write_text(sidecar.read_text().replace(before.blob_sha256, "ab" * 32))
+    again = shop.stylize(1, renderer=renderer_of({"kind": "invert"}, max_side=100))
+    assert "dreamcrawl replay d1 makes it again" in again.failed[0][1]
+
+    report = replay(shop, dreams_folder=shop.dreams)
+
+    assert (report.verdict, report.was_missing) == ("identical", True)
+    assert report.put_back == ("the same file" if is_same else "another file with the same pixels")
+    after = shop.derivation(1)
+    assert (after.blob_sha256 == before.blob_sha256) is is_same
+    assert (shop.store.read(after.blob_sha256) == data) is is_same
+    assert ("made_again" in after.manifest) is not is_same
+    found = verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams)
+    assert found.ok, [check for check in found.checks if not check.ok]
+    assert replay(shop, dreams_folder=shop.dreams).was_missing is False
+
+
+def test_a_lost_dream_that_comes_out_otherwise_is_not_put_back(shop: Workshop) -> None:
+    path = shop.store.path(shop.derivation(1).blob_sha256)
+    path.unlink()
+
+    report = replay(shop, dreams_folder=shop.dreams, options={"noise": 1, "facts": FACTS | {"cpu": "another"}})
+
+    assert (report.verdict, report.put_back) == ("different", None)
+    assert not path.exists()
+
+
+def test_a_dream_whose_original_was_let_go_of_is_told_of(shop: Workshop) -> None:
+    item = shop.item(1)
+    with shop.catalog.write() as uow:
+        upkeep_queries.mark_removed(uow.session, [item.blob_sha256], at=datetime.now(UTC))
+    shop.store.path(item.blob_sha256).unlink()
+
+    with pytest.raises(Withdrawn, match="removed after a withdrawal"):
+        replay(shop)
+
+
+def test_a_replay_is_not_written_over_a_file(shop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "mine.png").write_bytes(b"mine")
+
+    def make_renderer(*_named: Any, **_given: Any) -> Any:
+        raise AssertionError("nothing is to be rendered")
+
+    with pytest.raises(UsageError, match="is there already"):
+        replay_derivation(
+            1, catalog=shop.catalog, store=shop.store, make_renderer=make_renderer, write_to=tmp_path / "mine.png"
+        )
+
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"
 
 
 def test_times_and_objective_values_are_no_part_of_the_surroundings(shop: Workshop) -> None:

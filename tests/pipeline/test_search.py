@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +16,11 @@ from sqlalchemy import select
 from pipeline.browse.state import View
 from pipeline.catalog import queries, search
 from pipeline.catalog.engine import Catalog, open_catalog
-from pipeline.catalog.gallery import query_of
 from pipeline.catalog.gallery_values import GalleryFilter
+from pipeline.catalog.gallery_ways import query_of
 from pipeline.catalog.search_text import Facet, document_of, facet_value, facet_word, words_of
 from pipeline.catalog.values import ItemFilter, NewItem
+from tests.support import plain_sql
 from tests.support.inverting import sighting_of
 from tests.support.postgres import postgres_server
 
@@ -195,9 +195,7 @@ def test_what_other_programs_write_is_indexed_with_the_next_change(tmp_path: Pat
     path = tmp_path / "catalog.sqlite3"
     with open_catalog(path) as catalog:
         item_id = add(catalog, 1, title="before")
-        with sqlite3.connect(path) as other:
-            other.execute("UPDATE item SET title = 'afterwards'")
-        other.close()
+        plain_sql.change(path, "UPDATE item SET title = 'afterwards'")
         with catalog.write():
             pass
 

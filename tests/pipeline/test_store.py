@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreCorrupt, WorkspaceUnusable
-from pipeline.store import Store
+from pipeline.store import LEFTOVER_SECONDS, Store, move_leftover
 
 
 def _files(root: Path) -> list[Path]:
@@ -124,3 +125,31 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
 
     assert code == 3
     assert _files(tmp_path) == []
+
+
+def test_a_file_that_is_taken_away_while_it_is_put_again_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    digest = store.put(b"picture")
+    touch = os.utime
+
+    def taken_away(path: Path) -> None:
+        path.unlink()
+        touch(path)
+
+    monkeypatch.setattr(os, "utime", taken_away)
+
+    assert store.put(b"picture") == digest
+    assert store.read(digest) == b"picture"
+
+
+def test_only_what_nobody_has_touched_for_long_is_a_leftover(tmp_path: Path) -> None:
+    young, old = tmp_path / "young", tmp_path / "old"
+    for path in (young, old):
+        path.write_bytes(b"x")
+    os.utime(old, (time.time() - 2 * LEFTOVER_SECONDS,) * 2)
+
+    assert not move_leftover(young, tmp_path / "away")
+    assert move_leftover(old, tmp_path / "away")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["away", "young"]

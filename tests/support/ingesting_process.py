@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.catalog.search_index import is_in_step
 from pipeline.images import ImageLimits
 from pipeline.ingest import examining_task
 from pipeline.ingest import ingest as ingest_module
@@ -26,10 +27,13 @@ from pipeline.ingest.examining import Examiner, Pending
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.records import IngestReport
 from pipeline.store import Store
+from tests.support import plain_sql
 
 # What two ingests of the same inbox need not agree in.
 _TIMES = {"created_at", "first_tried_at", "last_tried_at", "started_at", "finished_at", "found_at"}
 _TIMES |= {"process", "seconds"}
+# How FTS5 keeps its lists depends on how many transactions there were; that they are right is checked by itself.
+_OF_FTS5 = ("search_fts_data", "search_fts_idx")
 
 
 class ExaminerHere(Examiner):
@@ -57,23 +61,45 @@ def take(root: Path, inbox: Path, *, run_id: int | None, examiner: Examiner | No
 def dump(root: Path, report: IngestReport) -> dict[str, Any]:
     """Everything that an ingest leaves behind, without moments."""
     tables: dict[str, Any] = {}
-    engine = sa.create_engine(f"sqlite:///{root}/catalog.sqlite3")
     metadata = sa.MetaData()
-    metadata.reflect(engine)
-    with engine.connect() as connection:
+    with plain_sql.connection_to(root / "catalog.sqlite3") as connection:
+        metadata.reflect(connection)
+        assert is_in_step(connection)
+        places = _places(connection, metadata)
         for table in metadata.sorted_tables:
+            if table.name.startswith(_OF_FTS5):
+                continue
             rows = [
-                {name: repr(value) for name, value in row.items() if name not in _TIMES}
+                {name: repr(_place(places, table.c[name], row[name])) for name in row if name not in _TIMES}
                 for row in connection.execute(sa.select(table)).mappings()
             ]
             tables[table.name] = sorted(rows, key=repr)
-    engine.dispose()
+    item_ids = tuple(places.get("item", {}).get(item_id, item_id) for item_id in report.item_ids)
     return {
-        "report": {**dataclasses.asdict(report), "seconds": 0},
+        "report": {**dataclasses.asdict(report), "seconds": 0, "item_ids": item_ids},
         "tables": tables,
         "stored": sorted(Store(root / "store").digests()),
         "inboxes": sorted(path.name for path in (root / "inbox").iterdir()),
     }
+
+
+def _places(connection: sa.Connection, metadata: sa.MetaData) -> dict[str, dict[int, int]]:
+    """Table -> id -> its place among the ids: PostgreSQL gives none again that a killed process had taken."""
+    if connection.dialect.name != "postgresql":
+        return {}
+    found = {}
+    for table in metadata.sorted_tables:
+        if "id" in table.c and isinstance(table.c.id.type, sa.Integer):
+            ids = connection.execute(sa.select(table.c.id).order_by(table.c.id)).scalars()
+            found[table.name] = {each: place for place, each in enumerate(ids, start=1)}
+    return found
+
+
+def _place(places: dict[str, dict[int, int]], column: sa.Column[Any], value: Any) -> Any:
+    """A value; of an id, or what refers to one, its place."""
+    keys = [column, *(key.column for key in column.foreign_keys)]
+    ids = [places[key.table.name] for key in keys if key.name == "id" and key.table.name in places]
+    return ids[0].get(value, value) if ids else value
 
 
 class _Killer:
@@ -123,6 +149,7 @@ class _Killer:
 
             return Exit()
 
+        ingest_module.MOST_PICTURES = 2  # several transactions, and several pictures in one
         Store.put = killing_put  # type: ignore[method-assign]  # this process is made to be killed
         Store._write = staticmethod(killing_write_file)  # type: ignore[method-assign]  # the same
         Catalog.write = killing_write  # type: ignore[method-assign]  # the same

@@ -13,7 +13,7 @@ from pipeline.records import Consent, HttpFacts
 from pipeline.store import Store
 from pipeline.upkeep.fsck import Places, check_workspace
 from pipeline.workspace import Workspace
-from tests.support.inboxes import fetched, refused, sealed_inbox
+from tests.support.inboxes import FREE, fetched, refused, sealed_inbox
 from tests.support.inverting import InvertingRenderer, Workshop
 from tests.support.pictures import scene_file
 
@@ -40,7 +40,13 @@ class Lively(Workshop):
     @staticmethod
     def _facts(name: str) -> dict[str, Any]:
         url = f"https://example.org/{name}.png"
-        return {"keyword": "mill", "title": f"Mill {name}", "http": HttpFacts(url, 200, etag='"e"'), "source_id": name}
+        return {
+            "keyword": "mill",
+            "license": FREE,
+            "title": f"Mill {name}",
+            "http": HttpFacts(url, 200, etag='"e"'),
+            "source_id": name,
+        }
 
     def ingest(self, *candidates: tuple[Any, bytes | None]) -> Any:
         self._crawls += 1
@@ -56,7 +62,7 @@ class Lively(Workshop):
     def places(self) -> Places:
         there = self.workspace
         caches = (there.thumbnails, there.weights)
-        return Places(dreams=there.dreams, quarantine=there.quarantine, locks=there.locks, caches=caches)
+        return Places(there.dreams, there.quarantine, there.locks, caches, there.keys)
 
     def fsck(self, *, mend: bool = False) -> Any:
         return check_workspace(catalog=self.catalog, store=self.store, places=self.places, mend=mend)

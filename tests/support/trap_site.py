@@ -20,7 +20,8 @@ from tests.support.trap_server import Log, Reply, Route, has_ipv6, sentinel, ser
 
 MAX_BYTES = 300_000
 PUBLIC = "93.184.215.14"
-"""Stands in for the internet; connections there end at a server here, see `trap_names`."""
+"""Stands in for the internet; connections there end at a server here, see `made_up_names`."""
+AT_START = Path(__file__).parent / "at_start"
 
 FETCHED, REFUSED, FAILED = Outcome.FETCHED, Outcome.REFUSED, Outcome.FAILED
 FILTERED, POSTPONED = Outcome.FILTERED, Outcome.POSTPONED
@@ -61,7 +62,7 @@ class TrapSite:
         """What a process needs so that the names of the site exist for it."""
         return {
             "DREAMCRAWL_TEST_NAMES": str(self.folder / "names.json"),
-            "PYTHONPATH": str(Path(__file__).parent / "trap_names"),
+            "PYTHONPATH": str(AT_START),
         }
 
     def connections(self) -> set[tuple[str, int]]:
