@@ -133,6 +133,11 @@ def signing_keys(environment: Environment) -> SigningKeys | None:
     return keys.read_keys(folder / keys.SIGNING_KEY, folder / keys.SIGNING_CHAIN, own)
 
 
+def signing_key_path(environment: Environment) -> Path:
+    """Where the private key lies that `signing_keys` reads."""
+    return _path(environment.values.signing.key) or environment.workspace.keys / "signing-key.pem"
+
+
 def _has_keys(folder: Path, *, needs_anchor: bool) -> bool:
     """Whether `dreamcrawl keys init` has written to this folder.
 

@@ -20,13 +20,14 @@ def whole_folder(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
     Until then only its owner may look into it. What a killed process left is cleared away by the next one that fills
     the same folder.
 
-    target: must not exist when the block ends, or be an empty folder.
+    target: must not exist when the block ends, or be an empty folder, or a link to such a one.
     mode: of the folder, less what the process leaves off for all it makes.
 
     Raises:
         CatalogBusy: Another process fills the same folder.
         OSError: It cannot be made.
     """
+    target = target.resolve()  # a link cannot be replaced by a folder, what it leads to can
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}")
     lock_path = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.lock")
     lock = FileLock(lock_path, timeout=0)

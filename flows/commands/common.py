@@ -28,6 +28,18 @@ WorkspaceOption = Annotated[
         "--workspace", "-w", help="Folder that holds everything. Default: dreamcrawl-data here.", show_default=False
     ),
 ]
+
+def named_folder(text: str) -> Path:
+    """The folder that an option names; nothing names none, and not the current one, as `Path` has it.
+
+    Raises:
+        BadParameter: Nothing is named.
+    """
+    if not text.strip():
+        raise typer.BadParameter("it names no folder; the current one is `.`")
+    return Path(text)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 

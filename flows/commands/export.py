@@ -28,7 +28,12 @@ def register(app: typer.Typer) -> None:
 
 @shows_errors
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Folder to write to; new, or with the same export.", metavar="DIR")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to", help="Folder to write to; new, or with the same export.", metavar="DIR", parser=named_folder
+        ),
+    ],
     layout: Annotated[
         str, typer.Option("--format", help="How it is laid out.", metavar="files|webdataset|parquet")
     ] = "files",

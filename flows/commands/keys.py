@@ -16,6 +16,7 @@ from flows.commands.common import (
     WorkspaceOption,
     environment_for,
     existing_environment,
+    named_folder,
     output,
     print_json,
     printable,
@@ -51,13 +52,19 @@ def init(
     years: Annotated[float, typer.Option("--years", help="How long signatures hold.")] = 10,
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="Another folder; new or empty.", metavar="DIR", show_default="in the workspace"),
+        typer.Option(
+            "--to",
+            help="Another folder; new or empty.",
+            metavar="DIR",
+            parser=named_folder,
+            show_default="in the workspace",
+        ),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a root and a signing certificate of your own; from then on dreams are signed as they are made."""
-    from pipeline.provenance.keys import SIGNING_CHAIN, SIGNING_KEY, TRUST_ANCHOR, make_keys
+    from pipeline.provenance.keys import ROOT_KEY, SIGNING_CHAIN, SIGNING_KEY, TRUST_ANCHOR, make_keys
 
     environment = environment_for(workspace)
     if to is None:
@@ -71,6 +78,7 @@ def init(
     console = output()
     _show(told)
     console.print(f"Keep {SIGNING_KEY} to yourself; give {TRUST_ANCHOR} to those who shall trust your pictures.")
+    console.print(f"Move {ROOT_KEY} off this machine: signing needs it not, and `dreamcrawl keys renew` takes it back.")
     if to is not None:
         console.print(
             f"To sign with them, set signing.key and signing.certificates to {SIGNING_KEY} and {SIGNING_CHAIN}."
@@ -80,8 +88,9 @@ def init(
 @shows_errors
 def show(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Say with what dreams are signed, and whether they are."""
-    from flows.wiring import open_signer, signing_keys
+    from flows.wiring import open_signer, signing_key_path, signing_keys
     from pipeline.provenance.c2pa import is_installed
+    from pipeline.provenance.keys import exposure
 
     environment = environment_for(workspace)
     keys = signing_keys(environment)
@@ -92,7 +101,8 @@ def show(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
             output().print("no keys: dreams are not signed; `dreamcrawl keys init` makes some")
         return
     signs = is_installed() and open_signer(environment) is not None
-    told = {**_described(keys), "signs": signs}
+    exposed = exposure(signing_key_path(environment))
+    told = {**_described(keys), "signs": signs, "warnings": [exposed] if exposed else []}
     if as_json:
         print_json(told)
         return
@@ -100,6 +110,8 @@ def show(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     left = (keys.not_after - dt.datetime.now(dt.UTC)).days
     if left < _SOON_DAYS:
         output().print(f"out of date in {left} days; `dreamcrawl keys renew` makes another certificate", markup=False)
+    for warning in told["warnings"]:
+        output().print(f"warning: {printable(warning)}", style="yellow", markup=False, soft_wrap=True)
     output().print("dreams are signed" if signs else f"dreams are not signed: {_EXTRA}", markup=False)
 
 
@@ -114,7 +126,13 @@ def renew(
     years: Annotated[float, typer.Option("--years", help="How long new signatures hold.")] = 10,
     folder: Annotated[
         Path | None,
-        typer.Option("--in", help="The folder of the keys.", metavar="DIR", show_default="in the workspace"),
+        typer.Option(
+            "--in",
+            help="The folder of the keys.",
+            metavar="DIR",
+            parser=named_folder,
+            show_default="in the workspace",
+        ),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -201,5 +219,5 @@ def _described(keys: Any) -> dict[str, Any]:
 def _show(told: dict[str, Any]) -> None:
     console = output()
     for key, value in told.items():
-        if key != "signs":
+        if key not in {"signs", "warnings"}:
             console.print(f"{key.replace('_', ' '):20} {printable(str(value))}", markup=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from flows.commands.common import (
     WorkspaceOption,
     environment_for,
     existing_environment,
+    named_folder,
     output,
     print_json,
     printable,
@@ -220,7 +221,9 @@ def _show_replay(name: str, report: ReplayReport, *, as_json: bool) -> None:
 @shows_errors
 def export_provenance(
     run: Annotated[str, typer.Argument(help="The run to tell of, such as r3.", metavar="RUN")],
-    to: Annotated[Path, typer.Option("--to", help="Folder to write to; new or empty.", metavar="DIR")],
+    to: Annotated[
+        Path, typer.Option("--to", help="Folder to write to; new or empty.", metavar="DIR", parser=named_folder)
+    ],
     format_: Annotated[
         str,
         typer.Option("--format", help="W3C PROV as JSON, or a crate with the pictures.", metavar="prov|ro-crate"),

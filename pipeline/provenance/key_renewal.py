@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pipeline.errors import KeysUnusable, UsageError, WorkspaceUnusable
+from pipeline.errors import KeysUnusable, WorkspaceUnusable
 from pipeline.provenance.certificates import make_leaf, make_root, pem_of, public_bytes
 from pipeline.provenance.keys import (
-    DAYS_IN_YEAR,
     DEFAULT_YEARS,
-    MOST_YEARS,
     ROOT_KEY,
     ROOT_LIVES,
     SIGNING_CHAIN,
     SIGNING_KEY,
     TRUST_ANCHOR,
     SigningKeys,
+    lifetime_of,
     read_certificates,
     read_keys,
     read_private_key,
@@ -49,9 +48,7 @@ def renew_keys(
         UsageError: So many years are none, or too many.
         WorkspaceUnusable: The folder cannot be written.
     """
-    if not 0 < years <= MOST_YEARS:
-        raise UsageError(f"certificates are valid for more than 0 and up to {MOST_YEARS} years, got {years:g}")
-    now, lifetime = at or datetime.now(UTC), timedelta(days=years * DAYS_IN_YEAR)
+    now, lifetime = at or datetime.now(UTC), lifetime_of(years)
     leaf, root, authority = _present(folder, root_key or folder / ROOT_KEY)
     end = now + lifetime
     public = leaf.public_key()

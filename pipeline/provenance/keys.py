@@ -37,7 +37,8 @@ TRUST_ANCHOR = "trust-anchor.pem"
 ROOT_KEY = "root-key.pem"
 
 DEFAULT_NAME = "dreamcrawl"
-MOST_YEARS = 100
+DAYS_IN_YEAR = 365.25
+LEAST_YEARS, MOST_YEARS = 1 / DAYS_IN_YEAR, 100
 DEFAULT_YEARS = 10
 """Without a time-stamp authority a signature holds no longer than its certificate, so that it must live long."""
 
@@ -49,7 +50,6 @@ ROOT_LIVES = 2
 
 _ROOT = " root"
 _MAX_FILE = 2**20
-DAYS_IN_YEAR = 365.25
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _LEAST_RSA_BITS = 2048
 
@@ -90,7 +90,7 @@ def make_keys(
 ) -> SigningKeys:
     """Make a root and a signing certificate, both with P-256 keys (ES256), and write them to `folder`.
 
-    folder: new or empty. All four files appear in it at once, readable by their owner only.
+    folder: new or empty, or a link to such a one. All four files appear in it at once, readable by their owner only.
     name: common name of the signing certificate; anybody who gets a signed picture can read it.
     years: how long the signing certificate is valid, from now on; the root is for twice as long, for those to come.
 
@@ -102,10 +102,9 @@ def make_keys(
         is_text = text.isprintable() and (text.strip() or what != "name")
         if not is_text or len(text.encode()) > MAX_NAME:
             raise UsageError(f"the {what} in a certificate has 1 to {MAX_NAME} printable bytes in UTF-8, got {text!r}")
-    if not 0 < years <= MOST_YEARS:
-        raise UsageError(f"certificates are valid for more than 0 and up to {MOST_YEARS} years, got {years:g}")
-    content = _pair(name.strip(), organization.strip(), timedelta(days=years * DAYS_IN_YEAR))
+    content = _pair(name.strip(), organization.strip(), lifetime_of(years))
     try:
+        folder = folder.resolve()  # where a link leads to; the link itself cannot be replaced by a folder
         if folder.exists() and (found := sorted(each.name for each in folder.iterdir())):
             raise UsageError(
                 f"{folder} holds {found[0]} already, and keys are never overwritten: what was signed with them could "
@@ -115,6 +114,31 @@ def make_keys(
     except OSError as error:
         raise WorkspaceUnusable(f"{folder} cannot be written: {error.strerror or error}") from error
     return read_keys(folder / SIGNING_KEY, folder / SIGNING_CHAIN, folder / TRUST_ANCHOR)
+
+
+def lifetime_of(years: float) -> timedelta:
+    """How long a certificate is valid for which so many years are asked.
+
+    Raises:
+        UsageError: Less than a day, with which nothing could be signed for long, or too long.
+    """
+    if not LEAST_YEARS <= years <= MOST_YEARS:
+        raise UsageError(f"certificates are valid for a day at least and {MOST_YEARS} years at most, got {years:g} years")
+    return timedelta(days=years * DAYS_IN_YEAR)
+
+
+def exposure(key: Path) -> str:
+    """Who else than its owner can read or change a private key's file, in words; empty where nobody can.
+
+    On Windows nothing is known of it.
+    """
+    try:
+        mode = key.stat().st_mode
+    except OSError:
+        return ""
+    if os.name != "posix" or not mode & 0o066:
+        return ""
+    return f"others can {'change' if mode & 0o022 else 'read'} {key}; `chmod 600` makes it yours alone"
 
 
 def has_keys(folder: Path) -> bool:

@@ -61,7 +61,7 @@ def test_options_choose_layout_licences_and_size_of_shards(run: Callable[..., An
     assert "left out: 1, another licence than asked for" in told.stdout
 
 
-def test_an_export_without_a_picture_says_so(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_export_without_a_picture_says_so(run: Callable[..., Any]) -> None:
     told = run("--to", "out", "--keyword", "typo")
 
     assert told.exit_code == 3
