@@ -12,6 +12,7 @@ the next. The network is InceptionV3 up to mixed5 with random weights, which dec
 - torch:         a plain PyTorch loop with channels-last, where torch is installed
 - ours:          dream.batches, profile exact
 - ours fast:     dream.batches, profile fast
+- ours alone:    as ours is settled for a single picture; for its step loop only
 
 Before anything is timed, one step's gradient of ours is held against a tape on the Keras model (cosine), and after it
 the final objectives. Seconds are those of the step loop and what surrounds it, without loading the network.
@@ -27,6 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ SOURCES = [str(ROOT), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("P
 STEP_SIZE = 0.01
 # The longer side of every picture, as `dream --max-side` would make them: mostly one shape, some tall, some odd.
 SIDE = 320
+ALONE = "ours alone"
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "eager": {},
@@ -95,7 +98,7 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             for name, worker in workers.items():
                 rate.append(matrix_product_rate())
                 samples[name].append(worker.ask({"do": "run", "steps": steps}))
-        loops = step_loops(workers["ours"], rounds=rounds) if "ours" in workers else {}
+        loops = step_loops(workers["ours"], photos=photos, rounds=rounds) if "ours" in workers else {}
         operations = ready["ours"]["operations_per_step"] if "ours" in workers else None
         return {
             "photos": photos,
@@ -114,19 +117,29 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             worker.close()
 
 
-def step_loops(worker: Worker, *, rounds: int) -> dict[str, Any]:
+def step_loops(worker: Worker, *, photos: int, rounds: int) -> dict[str, Any]:
     """Our step loop alone, against a matrix product before and after each: GFLOP/s, and the median of the ratios."""
-    found: dict[str, Any] = {}
-    for batch in (1, 4):
-        rates, ratios = [], []
-        before = matrix_product_rate()
-        for _ in range(rounds + 2):
-            rate = worker.ask({"do": "loop", "batch": batch})["gflops"]
-            after = matrix_product_rate()
-            rates.append(rate)
-            ratios.append(2 * rate / (before + after))
-            before = after
-        found[str(batch)] = {"gflops": statistics.median(rates), "of_matrix_product": statistics.median(ratios)}
+    alone = Worker(ALONE)
+    try:
+        alone.ask({"do": "start", "photos": photos})
+        ways = {
+            "a single picture": (alone, 1, 1),
+            "a batch, two side by side as the engine runs them": (worker, 1, 2),
+            "four in one call": (worker, 4, 1),
+        }
+        found: dict[str, Any] = {}
+        for name, (who, batch, beside) in ways.items():
+            rates, ratios = [], []
+            before = matrix_product_rate()
+            for _ in range(rounds + 2):
+                rate = who.ask({"do": "loop", "batch": batch, "beside": beside})["gflops"]
+                after = matrix_product_rate()
+                rates.append(rate)
+                ratios.append(2 * rate / (before + after))
+                before = after
+            found[name] = {"gflops": statistics.median(rates), "of_matrix_product": statistics.median(ratios)}
+    finally:
+        alone.close()
     return found
 
 
@@ -152,10 +165,9 @@ def show(report: dict[str, Any]) -> None:
     print(f"float32 matrix product in the same run: {gemm:.0f} GFLOP/s")
     if report["gradient_cosine"] is not None:
         print(f"one step's gradient, ours against a tape on the Keras model: cosine {report['gradient_cosine']:.7f}")
-    for batch, loop in report["step_loops"].items():
+    for way, loop in report["step_loops"].items():
         print(
-            f"our step loop, {batch} at once: {loop['gflops']:.0f} GFLOP/s, {loop['of_matrix_product']:.0%} of the "
-            "matrix product"
+            f"our step loop, {way}: {loop['gflops']:.0f} GFLOP/s, {loop['of_matrix_product']:.0%} of the matrix product"
         )
     ours = report["contenders"].get("ours")
     heads = ("s/picture", "CPU s", "GFLOP/s", "of matmul", "peak MiB", "first s")
@@ -310,7 +322,7 @@ def work(contender: Any, question: dict[str, Any]) -> dict[str, Any]:
     """A timed run over the contender's pictures, or over one of another size, or over many alike."""
     pictures = contender.pictures
     if question["do"] == "loop":
-        return {"gflops": contender.loop(question["batch"])}
+        return {"gflops": contender.loop(question["batch"], beside=question["beside"])}
     if question["do"] == "size":
         pictures = [enlarged(pictures[0], question["size"])]
         contender.run(pictures, 1)
@@ -417,8 +429,10 @@ class Ours:
 
     def __init__(self, name: str, photos: int) -> None:
         self._started = time.perf_counter()
-        from dream.runtime import configure
+        from dream.runtime import configure, one_at_a_time
 
+        if name == ALONE:
+            one_at_a_time()
         configure()
         import peers
 
@@ -452,17 +466,25 @@ class Ours:
         expected = self._peers.gradient(self._model, picture[0] * 2 - 1).astype(np.float64)
         return {"cosine": float(np.sum(step * expected) / np.linalg.norm(step) / np.linalg.norm(expected))}
 
-    def loop(self, batch: int, steps: int = 8) -> float:
-        """GFLOP/s of the compiled loop alone, over pictures of 320 x 240."""
+    def loop(self, batch: int, *, beside: int, steps: int = 8) -> float:
+        """GFLOP/s of the compiled loop alone, over pictures of 320 x 240: so many in a call, so many calls at once."""
         from dream.ascent import compile_ascent
 
         picture = enlarged(self.pictures[0], (240, 320)).astype(np.float32)[None] / 255
         images, recipe = np.repeat(picture, batch, axis=0), self._recipe(steps)
         ascent = compile_ascent(self._network, recipe, recipe.objective)
         ascent.climb(images, np.zeros((1, 2), np.int32))
-        operations = float(self._peers.operations(240, 320)) * batch * steps
+        turns = 4 // batch  # of each caller, so that those that begin together count for little
+        operations = float(self._peers.operations(240, 320)) * batch * steps * turns * beside
+
+        def climb() -> None:
+            for _ in range(turns):
+                ascent.climb(images, np.zeros((steps, 2), np.int32))
+
         started = time.perf_counter()
-        ascent.climb(images, np.zeros((steps, 2), np.int32))
+        with ThreadPoolExecutor(beside) as callers:
+            for call in [callers.submit(climb) for _ in range(beside)]:
+                call.result()
         return operations / (time.perf_counter() - started) / 1e9
 
     def run(self, pictures: list[np.ndarray], steps: int) -> list[np.ndarray]:
