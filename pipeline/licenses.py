@@ -190,13 +190,22 @@ def license_from_text(text: str) -> License | None:
     named += [_named(match) for match in _CC_TEXT.finditer(words)]
     named += [CC0 if match["version"] in {None, "1.0"} else None for match in _CC0_TEXT.finditer(words)]
     named += [PUBLIC_DOMAIN_MARK for _ in _MARK_TEXT.finditer(words)]
-    found = named[0] if named else None
-    if found is None or any(each is None or each.id != found.id for each in named) or _DENIED.search(words):
+    found = _one_of(named)
+    if found is None or _DENIED.search(words):
         return None
     elements = found.id.lower().split("-")
     if any(each.search(words) for element, each in _ELEMENT_WORDS.items() if element not in elements):
         return None
     return found
+
+
+def _one_of(named: Sequence[License | None]) -> License | None:
+    """The licence that all these are, the country known where one of them tells it; None when they differ."""
+    known = [each for each in named if each is not None]
+    if len(known) < len(named) or len({unported(each).id for each in known}) != 1:
+        return None
+    ported = [each for each in known if each != unported(each)]
+    return (ported or known)[0] if len({each.url for each in ported}) < 2 else None
 
 
 def _named(match: re.Match[str]) -> License | None:
@@ -219,6 +228,13 @@ def license_by_id(license_id: str) -> License:
         if found is not None and found.id == license_id:
             return found
     return UNKNOWN_LICENSE
+
+
+def unported(license_: License) -> License:
+    """The licence that one for the law of one country was made from; any other is that itself."""
+    match = _CC_ID.fullmatch(license_.id)
+    made_from = _creative_commons(match["elements"].lower(), match["version"]) if match else None
+    return made_from or license_
 
 
 def license_on_record(license_id: str | None, url: str | None) -> License:

@@ -45,7 +45,7 @@ from pipeline.provenance.manifest import (
     manifest_sha256,
     software_version,
 )
-from pipeline.provenance.permission import Permission, Refusal, parts_of, permission_to_dream
+from pipeline.provenance.permission import Permission, Refusal, parts_of, permission_to_dream, permitted_copy
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
 from pipeline.records import StylizeProgress, StylizeReport
 from pipeline.store import Store
@@ -201,13 +201,14 @@ class _Stylizing:
                 key = derivation_key(item.pixel_sha256, self.renderer.identity)
                 found = uow.derivations.by_key(key)
                 allowed = permission_to_dream(parts_of(uow, (item, *self.inputs)), self.responsibility)
+                copy = permitted_copy(uow, item, self.inputs) if isinstance(allowed, Refusal) else ""
             if withdrawn := next((each for each in (item, *self.inputs) if each.withdrawn_at is not None), None):
                 whose = "" if withdrawn is item else f"i{withdrawn.id}, a guide or mask, was "
                 self._skip(item_id, Objection.WITHDRAWN, f"{whose}withdrawn: {withdrawn.withdrawn_reason}")
                 return None
             if found is None:
                 if isinstance(allowed, Refusal):
-                    self._skip(item_id, allowed.objection, allowed.line)
+                    self._skip(item_id, allowed.objection, allowed.line + copy)
                     return None
                 size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
                 return _Job(key, item, sightings, size, allowed)

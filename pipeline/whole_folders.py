@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ def whole_folder(target: Path, *, mode: int = 0o777) -> Iterator[Path]:
         CatalogBusy: Another process fills the same folder.
         OSError: It cannot be made.
     """
-    target = target.resolve()  # a link cannot be replaced by a folder, what it leads to can
+    target = Path(os.path.realpath(target))  # a link cannot be replaced by a folder, what it leads to can
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}")
     lock_path = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.lock")
     lock = FileLock(lock_path, timeout=0)

@@ -36,7 +36,7 @@ _ID = re.compile(r"/[\w.-]{1,100}/[\w.~-]{1,400}", re.ASCII)
 _MAX_TAGS = 50
 _MAX_CREATORS = 5
 # Of the licences in use there, these are what Europeana calls `open`; the other ones of Creative Commons `restricted`.
-_OPEN = re.compile(r"CC0-1\.0|PDM-1\.0|CC-BY(?:-SA)?-\d\.\d")
+_OPEN = re.compile(r"CC0-1\.0|PDM-1\.0|CC-BY(?:-SA)?-\d\.\d(?:-[A-Z]+)?")
 
 
 class Europeana(ApiSource):

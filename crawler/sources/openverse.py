@@ -28,7 +28,7 @@ from crawler.sources.answers import (
 from crawler.sources.asking import PAUSE_SECONDS, lucene_phrase, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
 from crawler.sources.media_hosts import WIKIMEDIA_ORIGINALS
-from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
+from pipeline.licenses import UNKNOWN, license_from_text, license_from_url, unported
 from pipeline.records import DeclaredLicense
 
 PAGE_SIZE = 20
@@ -244,7 +244,7 @@ def _license(result: Mapping[str, Any]) -> DeclaredLicense | None:
     name = names.get(slug.lower(), f"CC {slug.upper()} {version}".strip())
     url = text(result.get("license_url"))
     by_url, by_name = license_from_url(url or ""), license_from_text(name or "")
-    if by_url is not None and by_name is not None and by_url.id != by_name.id:
+    if by_url is not None and by_name is not None and unported(by_url).id != unported(by_name).id:
         # Whichever were right, nothing may be built on the other.
         return DeclaredLicense(UNKNOWN, None, Openverse.name, f"{name}, but {url}"[:500])
     return declared_license(Openverse.name, url=url, name=name)

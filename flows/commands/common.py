@@ -28,18 +28,6 @@ WorkspaceOption = Annotated[
         "--workspace", "-w", help="Folder that holds everything. Default: dreamcrawl-data here.", show_default=False
     ),
 ]
-
-def named_folder(text: str) -> Path:
-    """The folder that an option names; nothing names none, and not the current one, as `Path` has it.
-
-    Raises:
-        BadParameter: Nothing is named.
-    """
-    if not text.strip():
-        raise typer.BadParameter("it names no folder; the current one is `.`")
-    return Path(text)
-
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -63,6 +51,17 @@ class ShownError(Exception):
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+def named_folder(text: str) -> Path:
+    """The folder that an option names; nothing names none, and not the current one, as `Path` has it.
+
+    Raises:
+        BadParameter: Nothing is named.
+    """
+    if not text.strip():
+        raise typer.BadParameter("it names no folder; the current one is `.`")
+    return Path(text)
 
 
 def environment_for(workspace: Path | None, **overrides: Any) -> Environment:

@@ -13,6 +13,7 @@ from flows.commands.common import (
     JsonOption,
     WorkspaceOption,
     existing_environment,
+    named_folder,
     output,
     print_json,
     shows_errors,

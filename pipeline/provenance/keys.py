@@ -104,7 +104,7 @@ def make_keys(
             raise UsageError(f"the {what} in a certificate has 1 to {MAX_NAME} printable bytes in UTF-8, got {text!r}")
     content = _pair(name.strip(), organization.strip(), lifetime_of(years))
     try:
-        folder = folder.resolve()  # where a link leads to; the link itself cannot be replaced by a folder
+        folder = Path(os.path.realpath(folder))  # the link itself could not be replaced by a folder
         if folder.exists() and (found := sorted(each.name for each in folder.iterdir())):
             raise UsageError(
                 f"{folder} holds {found[0]} already, and keys are never overwritten: what was signed with them could "
@@ -123,7 +123,7 @@ def lifetime_of(years: float) -> timedelta:
         UsageError: Less than a day, with which nothing could be signed for long, or too long.
     """
     if not LEAST_YEARS <= years <= MOST_YEARS:
-        raise UsageError(f"certificates are valid for a day at least and {MOST_YEARS} years at most, got {years:g} years")
+        raise UsageError(f"certificates are valid for a day to {MOST_YEARS} years, got {years:g} years")
     return timedelta(days=years * DAYS_IN_YEAR)
 
 

@@ -102,6 +102,19 @@ def parts_of(uow: UnitOfWork, items: Sequence[Item]) -> tuple[Part, ...]:
     return tuple(part(item) for item in items)
 
 
+def permitted_copy(uow: UnitOfWork, item: Item, inputs: Sequence[Item]) -> str:
+    """Which near duplicate of an item may be dreamed on where that itself may not, in words to follow the reason.
+
+    Nothing where none may. Whether the licence of a copy is that of the other file is for the user to judge.
+    """
+    for each in uow.items.near_to(item.id):
+        if isinstance(permission_to_dream(parts_of(uow, (each, *inputs))), Permission):
+            terms = license_of(each)
+            named = terms.name if terms.permits_adaptation else "your own file"
+            return f"; i{each.id}, near to it, may be ({named}): dreamcrawl dream --item i{each.id}"
+    return ""
+
+
 def permission_on_record(manifest: Mapping[str, Any]) -> Permission | None:
     """On what grounds a dream was made, as its record says; None of one made before that was recorded."""
     told = manifest.get("permission")

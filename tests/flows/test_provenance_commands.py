@@ -71,6 +71,35 @@ def test_keys_are_made_shown_and_never_overwritten(run: Run, tmp_path: Path) -> 
         assert stat.S_IMODE((folder / "signing-key.pem").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize(("mode", "what"), [(0o600, ""), (0o644, "others can read"), (0o602, "others can change")])
+def test_a_key_that_others_can_reach_is_told(run: Run, tmp_path: Path, mode: int, what: str) -> None:
+    made = run("keys", "init")
+    key = tmp_path / "dreamcrawl-data" / "keys" / "signing-key.pem"
+    key.chmod(mode)
+
+    shown, answer = run("keys", "show"), json.loads(run("keys", "show", "--json").stdout)
+
+    assert "Move root-key.pem off this machine" in made.stdout
+    assert shown.exit_code == 0
+    assert [line.startswith(what) for line in answer["warnings"]] == ([True] if what else [])
+    assert ("warning: " in shown.stdout) is bool(what)
+
+
+def test_an_option_that_names_no_folder_does_not_mean_the_current_one(run: Run, tmp_path: Path) -> None:
+    commands = (
+        ("keys", "init", "--to", ""),
+        ("keys", "renew", "--in", " "),
+        ("export-provenance", "r1", "--to", ""),
+        ("export", "--to", ""),
+    )
+
+    for command in commands:
+        done = run(*command)
+        assert (done.exit_code, "names no folder" in done.stderr) == (2, True), done.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_keys_elsewhere_sign_once_the_settings_name_them(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

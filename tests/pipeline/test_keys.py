@@ -70,12 +70,17 @@ def test_keys_are_never_overwritten(tmp_path: Path) -> None:
     assert not has_keys(other)
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "keys").mkdir()
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("name", ["keys", "link"])
+def test_an_empty_folder_is_taken_and_so_is_a_link_to_one(tmp_path: Path, name: str, is_there: bool) -> None:
+    if is_there:
+        (tmp_path / "keys").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "keys")
 
-    make_keys(tmp_path / "keys")
+    make_keys(tmp_path / name)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"keys"}
+    assert {path.name for path in tmp_path.iterdir()} == {"keys", "link"}
+    assert (tmp_path / "link").is_symlink()
     assert len(list((tmp_path / "keys").iterdir())) == 4
 
 
@@ -106,6 +111,8 @@ def test_what_was_stopped_midway_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         {"name": "a\nb"},
         {"organization": "\x00"},
         {"years": 0},
+        {"years": 1e-12},
+        {"years": float("nan")},
         {"years": 101},
     ],
 )

@@ -272,8 +272,9 @@ def test_without_the_roots_key_or_with_anothers_nothing_is_renewed(tmp_path: Pat
         renew_keys(folder)
     with pytest.raises(KeysUnusable, match="is not the key of the root"):
         renew_keys(folder, root_key=away / ROOT_KEY)
-    with pytest.raises(UsageError, match="years"):
-        renew_keys(folder, root_key=tmp_path / "safe.pem", years=101)
+    for years in (101, 1e-12):
+        with pytest.raises(UsageError, match="years"):
+            renew_keys(folder, root_key=tmp_path / "safe.pem", years=years)
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         name: data for name, data in before.items() if name != ROOT_KEY

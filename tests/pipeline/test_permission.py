@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from pipeline.catalog.tables import ItemRow
 from pipeline.errors import Objection
 from pipeline.licenses import joint_terms, license_by_id, responsibility_words
 from pipeline.provenance.permission import Basis, Part, Permission, Refusal, permission_on_record, permission_to_dream
@@ -138,6 +140,22 @@ def test_what_no_licence_permits_is_left_out_with_the_reason_and_made_when_words
     # Where the licence permits it, nobody took responsibility.
     assert by_item[ids["CC0-1.0"]]["permission"] == {"basis": "license"}
     assert WORDS not in json.dumps(by_item[ids["CC0-1.0"]])
+
+
+def test_where_only_a_near_copy_has_a_licence_the_reason_names_it(shop: Workshop) -> None:
+    first, farther, nearer, alone = (
+        shop.add(picture(n), license_id=name) for n, name in enumerate(("unknown", "CC0-1.0", "CC-BY-4.0", "unknown"))
+    )
+    unusable = shop.add(picture(9), license_id="CC-BY-ND-4.0")
+    with shop.catalog.write() as uow:
+        for item_id, distance in ((farther, 9), (nearer, 3), (unusable, 1)):
+            near = {"near_duplicate_of_id": first, "near_duplicate_distance": distance}
+            uow.session.execute(update(ItemRow).where(ItemRow.id == item_id).values(**near))
+
+    told = dict(shop.stylize(first, alone).skipped)
+
+    assert told[first].endswith(f"; i{nearer}, near to it, may be (CC BY 4.0): dreamcrawl dream --item i{nearer}")
+    assert told[alone] == "the licence is unknown, so that nothing permits an adapted picture"
 
 
 def test_a_file_of_ones_own_is_dreamed_on_and_recorded_as_such(shop: Workshop) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import update
 from pipeline.catalog.tables import ItemRow
 from pipeline.errors import NotFound, UsageError
 from pipeline.provenance.export_run import RunExport, export_run
+from pipeline.whole_folders import whole_folder
 from tests.support.inverting import InvertingRenderer, Workshop, picture, workshop
 from tests.support.prov_constraints import violations
 
@@ -29,6 +30,17 @@ OWN = ROOT / ".venv-validators"
 VALIDATOR = os.environ.get("DREAMCRAWL_ROC_VALIDATOR_PYTHON") or (
     OWN / "bin" / "python" if (OWN / ".installed").is_file() else None
 )
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    with whole_folder(tmp_path / "link") as folder:
+        (folder / "a").write_text("whole")
+
+    assert (tmp_path / "real" / "a").read_text() == "whole"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
 
 
 @dataclass

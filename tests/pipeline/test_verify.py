@@ -425,6 +425,26 @@ def test_a_sidecar_with_another_manifest_is_found(scene: Scene) -> None:
     assert failed(report)[0].expected.startswith("manifest ")
 
 
+@pytest.mark.parametrize(
+    "hostile", [{"profile": "\ud800"}, {"render": {"seconds": "1e999"}}, {"render": {"a\udfff": 1}}]
+)
+def test_what_has_no_digest_is_refused_in_a_sidecar_and_in_a_row(
+    scene: Scene, tmp_path: Path, hostile: dict[str, Any]
+) -> None:
+    manifest = {**scene.derivation.manifest, **hostile}
+    text = json.dumps({"schema": "dreamcrawl.sidecar/1", "manifest": manifest}).replace('"1e999"', "1e999")
+    scene.sidecar.write_text(text)
+    (tmp_path / "alone.png.json").write_text(text)
+
+    beside = scene.file(scene.sidecar)
+
+    assert names(beside) == {"sidecar"}
+    with pytest.raises(NotFound, match="no sidecar that dreamcrawl wrote"):
+        verify_file(tmp_path / "alone.png.json")
+    set_column(scene, DerivationRow, manifest=manifest)
+    assert "manifest" in names(verify_derivation(1, catalog=scene.shop.catalog, store=scene.shop.store))
+
+
 def test_stored_limits_let_in_what_smaller_limits_would_not(tmp_path: Path) -> None:
     with workshop(tmp_path) as shop:
         long = encode(np.zeros((64, 9000, 3), dtype=np.uint8), format="PNG")

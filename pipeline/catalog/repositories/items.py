@@ -102,6 +102,11 @@ class Items(Repository):
         query = select(_ITEM.c.id).where(_ITEM.c.near_duplicate_of_id.is_(None), _USABLE).order_by(_ITEM.c.id)
         return [int(item_id) for item_id in self._session.execute(query).scalars()]
 
+    def near_to(self, item_id: int) -> Sequence[Item]:
+        """The near duplicates that this item represents and that are not withdrawn, nearest first."""
+        query = select(_ITEM).where(_ITEM.c.near_duplicate_of_id == item_id, _USABLE)
+        return self._all(Item, query.order_by(_ITEM.c.near_duplicate_distance, _ITEM.c.id))
+
     def representatives_of_run(self, run_id: int) -> Sequence[int]:
         """What a run met, in its order, each near duplicate replaced by the item it resembles; ids, once.
 
