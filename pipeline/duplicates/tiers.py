@@ -1,6 +1,7 @@
 """From evidence to a tier: near duplicates, linked without asking; candidates for a person to look at; or nothing.
 
-The figures were chosen on one half of the photographs of `benchmarks/duplicates.py` and are reported on the other.
+The figures were chosen on one half of the photographs of `benchmarks/duplicates.py` and are reported on the other,
+which asked for one more: `_REPETITIVE`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ _RICH = 0.5
 _PATTERN = 0.55
 """Repetition from which one part of a picture is like another, so that two patterns agree wherever they are laid."""
 
+_REPETITIVE = 0.5
+"""The same from which words repeated all over may be most of the texture: two windows under one watermark are two."""
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -83,6 +87,7 @@ _NEAR_TEXTURED = (
     _Rule(agreeing=20, agreement=0.78, faint_agreement=0.7),
 )
 _NEAR_BETWEEN = _Rule(agreeing=20, agreement=0.8, faint_agreement=0.75, worst_difference=40)
+_NEAR_REPETITIVE = _Rule(agreeing=20, agreement=0.8, faint_agreement=0.75, difference=6, worst_difference=20)
 _NEAR_PLAIN = _Rule(
     agreeing=6,
     agreement=0.9,
@@ -173,6 +178,8 @@ def tier_of(
 def _near_rules(evidence: Evidence) -> tuple[_Rule, ...]:
     if not _is_textured(evidence.detail, evidence.repetition):
         return (_NEAR_PLAIN,)
+    if evidence.repetition >= _REPETITIVE:
+        return (_NEAR_REPETITIVE, _NEAR_PLAIN)
     return _NEAR_TEXTURED if evidence.detail >= _RICH else (_NEAR_BETWEEN, _NEAR_PLAIN)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pipeline.errors import StoreCorrupt
 from pipeline.formats import MEDIA_TYPES
-from pipeline.licenses import License, license_by_id
+from pipeline.licenses import License, license_on_record
 from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
 from pipeline.provenance.canonical import json_sha256
 from pipeline.provenance.copies import SIDECAR_SUFFIX, sidecar_of
@@ -121,7 +121,9 @@ class _Building:
             sharing = sharing_of(*dream.licenses, permission=permission_on_record(dream.manifest))
             about["usageInfo"] = sharing.note
             if sharing.license_id is not None:
-                about["license"] = self._license(license_by_id(sharing.license_id), sharing.license_url)
+                about["license"] = self._license(
+                    license_on_record(sharing.license_id, sharing.license_url), sharing.license_url
+                )
         identity = self._picture(
             name,
             f"#d{made.id}",
