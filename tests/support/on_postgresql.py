@@ -81,9 +81,14 @@ def _is_for_postgresql(item: pytest.Item) -> bool:
 @functools.cache
 def opens_catalogs(module: Path) -> bool:
     """Whether a module, or one of tests/support that it names, opens catalogs or runs commands, which do."""
-    text = module.read_text(encoding="utf-8")
-    named = {TESTS / "support" / f"{name}.py" for name in _OF_SUPPORT.findall(text)} - {module}
-    return bool(_OPENS_CATALOGS.search(text)) or any(opens_catalogs(path) for path in named if path.exists())
+    modules = [module]
+    for each in modules:  # some name one another
+        text = each.read_text(encoding="utf-8")
+        if _OPENS_CATALOGS.search(text):
+            return True
+        named = (TESTS / "support" / f"{name}.py" for name in _OF_SUPPORT.findall(text))
+        modules += [path for path in dict.fromkeys(named) if path not in modules and path.exists()]
+    return False
 
 
 @pytest.fixture(scope="session")
