@@ -12,7 +12,6 @@ the next. The network is InceptionV3 up to mixed5 with random weights, which dec
 - torch:         a plain PyTorch loop with channels-last, where torch is installed
 - ours:          dream.batches, profile exact
 - ours fast:     dream.batches, profile fast
-- ours alone:    as ours is settled for a single picture; for its step loop only
 
 Before anything is timed, one step's gradient of ours is held against a tape on the Keras model (cosine), and after it
 the final objectives. Seconds are those of the step loop and what surrounds it, without loading the network.
@@ -40,7 +39,6 @@ SOURCES = [str(ROOT), str(ROOT / "benchmarks"), *filter(None, [os.environ.get("P
 STEP_SIZE = 0.01
 # The longer side of every picture, as `dream --max-side` would make them: mostly one shape, some tall, some odd.
 SIDE = 320
-ALONE = "ours alone"
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "eager": {},
@@ -98,7 +96,7 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             for name, worker in workers.items():
                 rate.append(matrix_product_rate())
                 samples[name].append(worker.ask({"do": "run", "steps": steps}))
-        loops = step_loops(workers["ours"], photos=photos, rounds=rounds) if "ours" in workers else {}
+        loops = step_loops(workers["ours"], rounds=rounds) if "ours" in workers else {}
         operations = ready["ours"]["operations_per_step"] if "ours" in workers else None
         return {
             "photos": photos,
@@ -117,29 +115,25 @@ def compare(names: list[str], *, photos: int, steps: int, rounds: int) -> dict[s
             worker.close()
 
 
-def step_loops(worker: Worker, *, photos: int, rounds: int) -> dict[str, Any]:
+def step_loops(worker: Worker, *, rounds: int) -> dict[str, Any]:
     """Our step loop alone, against a matrix product before and after each: GFLOP/s, and the median of the ratios."""
-    alone = Worker(ALONE)
-    try:
-        alone.ask({"do": "start", "photos": photos})
-        ways = {
-            "a single picture": (alone, 1, 1),
-            "a batch, two side by side as the engine runs them": (worker, 1, 2),
-            "four in one call": (worker, 4, 1),
-        }
-        found: dict[str, Any] = {}
-        for name, (who, batch, beside) in ways.items():
-            rates, ratios = [], []
-            before = matrix_product_rate()
-            for _ in range(rounds + 2):
-                rate = who.ask({"do": "loop", "batch": batch, "beside": beside})["gflops"]
-                after = matrix_product_rate()
-                rates.append(rate)
-                ratios.append(2 * rate / (before + after))
-                before = after
-            found[name] = {"gflops": statistics.median(rates), "of_matrix_product": statistics.median(ratios)}
-    finally:
-        alone.close()
+    ways = {
+        "a single picture": (1, 1),
+        "pictures two by two, side by side": (1, 2),
+        "four in one call": (4, 1),
+        "four, two calls of two side by side": (2, 2),
+    }
+    found: dict[str, Any] = {}
+    for name, (batch, beside) in ways.items():
+        rates, ratios = [], []
+        before = matrix_product_rate()
+        for _ in range(rounds + 2):
+            rate = worker.ask({"do": "loop", "batch": batch, "beside": beside})["gflops"]
+            after = matrix_product_rate()
+            rates.append(rate)
+            ratios.append(2 * rate / (before + after))
+            before = after
+        found[name] = {"gflops": statistics.median(rates), "of_matrix_product": statistics.median(ratios)}
     return found
 
 
@@ -429,10 +423,8 @@ class Ours:
 
     def __init__(self, name: str, photos: int) -> None:
         self._started = time.perf_counter()
-        from dream.runtime import configure, one_at_a_time
+        from dream.runtime import configure
 
-        if name == ALONE:
-            one_at_a_time()
         configure()
         import peers
 

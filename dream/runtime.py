@@ -15,17 +15,6 @@ from typing import Any
 
 from dream.errors import DreamError
 
-_chosen: dict[str, int] = {}
-
-
-def one_at_a_time() -> None:
-    """Settle TensorFlow for one picture after the other, none beside it; without effect once it is settled.
-
-    The operations of one picture are a chain. With a thread for every processor that could begin one, as TensorFlow has
-    by default, the chain wanders from processor to processor, which costs some hundredths of the time. No bit changes.
-    """
-    _chosen["inter_op"] = 1
-
 
 @lru_cache(maxsize=1)
 def configure() -> None:
@@ -56,10 +45,6 @@ def configure() -> None:
         raise DreamError(
             f"Keras runs on {keras.backend.backend()}, dreams need TensorFlow; set KERAS_BACKEND=tensorflow"
         )
-    if "inter_op" in _chosen:
-        # The program that dream is part of has used TensorFlow already, with the threads that it chose.
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_inter_op_parallelism_threads(_chosen["inter_op"])
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in gpus:

@@ -280,7 +280,6 @@ def dream_stage(
         DreamError: A recipe that does not fit the network, or weights that cannot be had.
         KeysUnusable: There are keys to sign with, but they cannot.
     """
-    from dream.runtime import one_at_a_time
     from flows.renderer import look_renderer
     from pipeline.stylize import StylizeProgress, stylize_items
 
@@ -291,8 +290,6 @@ def dream_stage(
     renderer = look_renderer(environment, look)
     reporter = current_reporter()
     total = progress_total if progress_total is not None else len(item_ids)
-    if total == 1:
-        one_at_a_time()
 
     def on_progress(progress: StylizeProgress) -> None:
         # By work done, in pictures: a large one counts for as many small ones as it takes.
