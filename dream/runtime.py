@@ -35,6 +35,9 @@ def configure() -> None:
     if not _wants_messages():
         # Each look of a sheet is compiled anew, of which TensorFlow warns as of a loop gone wrong.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # TensorFlow brings a SQLite of its own, without FTS5, which Python's module would take if it were loaded later.
+    import sqlite3  # noqa: F401
+
     with _native_messages_dropped():
         import keras
         import tensorflow as tf

@@ -30,3 +30,13 @@ def test_tensorflow_does_not_load_with_what_only_describes_a_dream(module: str):
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
 
     assert done.returncode == 0
+
+
+def test_pythons_own_sqlite_is_there_after_tensorflow():
+    """A search in the catalog needs FTS5, which the SQLite inside TensorFlow has not."""
+    script = (
+        "from dream.runtime import configure; configure()\n"
+        "import sqlite3; sqlite3.connect(':memory:').execute('CREATE VIRTUAL TABLE t USING fts5(words)')\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
