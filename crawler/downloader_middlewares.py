@@ -49,7 +49,7 @@ class RedirectMiddleware(ScrapyRedirectMiddleware):
     """Scrapy's, but a redirect of a page may not leave the site, and one to no web address is told as refused."""
 
     # Scrapy takes a `spider` argument for a sign of old code, and warns.
-    def process_response(  # type: ignore[override]
+    def process_response(  # type: ignore[override]  # so there is none
         self, request: Request, response: Response
     ) -> Request | Response:
         """The response, or the request that follows it."""
