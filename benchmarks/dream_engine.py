@@ -177,6 +177,13 @@ def show(report: dict[str, Any]) -> None:
             f"{name:20}{row['seconds_per_picture']:11.3f}{row['cpu_seconds_per_picture']:11.3f}{gflops:11.1f}"
             f"{gflops / gemm:11.0%}{row['peak_mib']:11.0f}{row['first_picture_seconds']:11.1f}  {ratio:.2f}{over_fast}"
         )
+    if report["operations_per_step"]:
+        # What no loop of these convolutions can pass: every operation at the rate of the product, and nothing beside.
+        least = per_picture / (gemm / report["cpus"]) / 1e9
+        ratios = ", ".join(
+            f"{name} {row['cpu_seconds_per_picture'] / least:.2f}" for name, row in report["contenders"].items()
+        )
+        print(f"at the full rate of the matrix product a picture would take {least:.3f} CPU s; in these: {ratios}")
     if ours:
         reference = np.array(ours["objectives"])
         for name, row in report["contenders"].items():
