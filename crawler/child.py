@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crawler.addresses import AddressPolicy, is_private_name, read_allowed
-from crawler.candidates import Candidate
-from crawler.host_gates import HostGates
-from crawler.host_limits import rules_of
+from crawler.hosts.gates import HostGates
+from crawler.hosts.limits import rules_of
 from crawler.job import CrawlProgress, CrawlRequest, Job
+from crawler.network.addresses import AddressPolicy, is_private_name, read_allowed
 from crawler.pending import PendingLedger
-from crawler.retrying import candidates_again, check_contact, survey
+from crawler.pictures.candidates import Candidate
+from crawler.search.retrying import candidates_again, check_contact, survey
 from crawler.session import Session
 from crawler.settings import settings_for
 from crawler.sources import make_source

@@ -18,7 +18,7 @@ from scrapy.exceptions import (
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.internet.error import ConnectError, ConnectionClosed
 
-from crawler.finds import Trouble
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from crawler.finds import Trouble
 from crawler.items import ImageItem
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.licenses import UNKNOWN, license_by_id
 from pipeline.records import Outcome

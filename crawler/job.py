@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from crawler.filters import Filters
-from crawler.finds import Trouble
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 

@@ -13,7 +13,7 @@ from crawler import errors as crawl_errors
 from crawler.errors import ContactMissing, CrawlProcessFailed, SiteUnreachable
 from crawler.job import CrawlProgress, CrawlRequest, Job
 from crawler.keywords import parse_keywords
-from crawler.secrets import without_secrets
+from crawler.network.secrets import without_secrets
 from crawler.sources import make_source
 from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource
 from crawler.supervised import ChildEnd, run_child

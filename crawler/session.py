@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from crawler.finds import Find
-from crawler.host_gates import HostGates
+from crawler.hosts.gates import HostGates
 from crawler.job import CrawlProgress, CrawlRequest
 from crawler.known import LedgerView
-from crawler.secrets import without_secrets
+from crawler.network.secrets import without_secrets
+from crawler.pictures.finds import Find
 from pipeline.errors import Reason
 from pipeline.inbox import InboxWriter
 from pipeline.records import CrawlReport, Outcome

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crawler.addresses import AddressPolicy
 from crawler.job import DEFAULT_MAX_IMAGE_BYTES, CrawlRequest
+from crawler.network.addresses import AddressPolicy
 
 MAX_PAGE_BYTES = 8 * 2**20
 
@@ -19,10 +19,10 @@ NEWSPIDER_MODULE = "crawler.spiders"
 USER_AGENT = "dreamcrawl/0"
 
 # Safety. A proxy would do the resolving for us, past the address guard, so none is used.
-TWISTED_DNS_RESOLVER = "crawler.resolver.GuardedResolver"
+TWISTED_DNS_RESOLVER = "crawler.network.resolver.GuardedResolver"
 DOWNLOAD_HANDLERS = {
-    "http": "crawler.connections.GuardedDownloadHandler",
-    "https": "crawler.connections.GuardedDownloadHandler",
+    "http": "crawler.network.connections.GuardedDownloadHandler",
+    "https": "crawler.network.connections.GuardedDownloadHandler",
     "data": None,
     "file": None,
     "ftp": None,
@@ -40,7 +40,7 @@ TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 REDIRECT_MAX_TIMES = 5
 
-# Manners, which are `crawler.host_gates`'s. Scrapy's own limits stay open: a request that waits counts as active.
+# Manners, which are `crawler.hosts.gates`'s. Scrapy's own limits stay open: a request that waits counts as active.
 ROBOTSTXT_OBEY = False  # ours instead, which takes an unreadable robots.txt as closed
 RETRY_ENABLED = False  # ours instead, which waits, and heeds Retry-After
 CONCURRENT_REQUESTS = 1024
@@ -52,21 +52,21 @@ DREAMCRAWL_DEADLINE_SECONDS = 3600.0
 CONCURRENT_ITEMS = 1  # of one response: a picture is written before the other pages that show it
 
 DOWNLOADER_MIDDLEWARES = {
-    "crawler.downloader_middlewares.AddressMiddleware": 50,
-    "crawler.consent_gate.ConsentGateMiddleware": 100,
-    "crawler.downloader_middlewares.KnownMiddleware": 150,
-    "crawler.retries.RetryMiddleware": 550,
+    "crawler.network.middlewares.AddressMiddleware": 50,
+    "crawler.network.consent_gate.ConsentGateMiddleware": 100,
+    "crawler.network.middlewares.KnownMiddleware": 150,
+    "crawler.network.retries.RetryMiddleware": 550,
     # After redirects, and once bodies are unpacked: 590 is Scrapy's HttpCompressionMiddleware.
-    "crawler.page_cache.PageCacheMiddleware": 585,
-    "crawler.downloader_middlewares.RedirectMiddleware": 600,
-    "crawler.host_middleware.HostMiddleware": 1000,
+    "crawler.network.page_cache.PageCacheMiddleware": 585,
+    "crawler.network.middlewares.RedirectMiddleware": 600,
+    "crawler.hosts.middleware.HostMiddleware": 1000,
     "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware": None,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
 }
-EXTENSIONS = {"crawler.early_abort.EarlyAbort": 500}
+EXTENSIONS = {"crawler.pictures.early_abort.EarlyAbort": 500}
 
 # Order: pages in the order found, not the last first.
 SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"
@@ -76,7 +76,7 @@ LOGSTATS_INTERVAL = 0
 STATS_DUMP = False
 # Ours: what the address middleware and the resolver read.
 DREAMCRAWL_ADDRESS_POLICY = AddressPolicy()
-# Folder of `crawler.page_cache`; empty: pages are not kept.
+# Folder of `crawler.network.page_cache`; empty: pages are not kept.
 DREAMCRAWL_PAGE_CACHE = ""
 
 

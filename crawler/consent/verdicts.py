@@ -9,7 +9,7 @@ from crawler.consent.ai_txt import AiTxt
 from crawler.consent.objections import AI_TXT, CONTENT_USAGE, META_ROBOTS, ROBOTS_TXT, TDMREP, X_ROBOTS_TAG, Objection
 from crawler.consent.robots import RobotsVerdict
 from crawler.consent.tdmrep import TdmFile
-from crawler.finds import Trouble
+from crawler.troubles import Trouble
 from pipeline.records import NO_RULE, Consent, Outcome
 
 IN_HEADERS = (X_ROBOTS_TAG, TDMREP, CONTENT_USAGE)

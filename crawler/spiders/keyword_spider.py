@@ -15,22 +15,21 @@ from scrapy.crawler import Crawler
 from scrapy.http import Request, Response, TextResponse
 from twisted.python.failure import Failure
 
-from crawler.candidates import Candidate
 from crawler.consent.headers import page_objection
-from crawler.downloader_middlewares import API, STAYS_ON_SITE
-from crawler.early_abort import MAX_BYTES, values_of
 from crawler.errors import CrawlError
 from crawler.failures import CrawlEnds, trouble_of
-from crawler.finds import Find, RecordMaker
-from crawler.inbox_sink import InboxSink
-from crawler.listed_search import ListedSearch, ListedStep, ReadApi
-from crawler.page_cache import KEPT_PAGE
-from crawler.picture_fetcher import PictureFetcher
-from crawler.picture_queue import FetchImage, Recheck
-from crawler.resolver import REFUSED_HOSTS
-from crawler.retries import NOT_BEFORE
-from crawler.search import Page, ReadPage, Search, Step
-from crawler.secrets import with_secrets
+from crawler.network.request_meta import API, KEPT_PAGE, MAX_BYTES, STAYS_ON_SITE
+from crawler.network.resolver import REFUSED_HOSTS
+from crawler.network.retries import NOT_BEFORE
+from crawler.network.secrets import with_secrets
+from crawler.pictures.candidates import Candidate
+from crawler.pictures.early_abort import values_of
+from crawler.pictures.fetcher import PictureFetcher
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.inbox_sink import InboxSink
+from crawler.pictures.queue import FetchImage, Recheck
+from crawler.search.listed import ListedSearch, ListedStep, ReadApi
+from crawler.search.site import Page, ReadPage, Search, Step
 from crawler.session import Session
 from crawler.settings import MAX_PAGE_BYTES
 from crawler.sources.base import ApiSource, FileSource, ListSource, Source, WebSource

@@ -7,15 +7,16 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from crawler.candidates import Candidate
-from crawler.finds import Find, RecordMaker, Seen, Trouble
-from crawler.first_bytes import read_whole
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
 from crawler.known import KnownEntry, counts_as_collected, needs_request
-from crawler.picture_queue import objection
+from crawler.pictures.candidates import Candidate
+from crawler.pictures.finds import Find, RecordMaker, Seen
+from crawler.pictures.first_bytes import read_whole
+from crawler.pictures.queue import objection
 from crawler.session import Session
 from crawler.sources.base import FileSource
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import HttpFacts, Outcome
 

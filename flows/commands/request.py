@@ -14,7 +14,7 @@ import typer
 from flows.commands.common import ExitCode, ShownError, output, print_json, print_table
 
 if TYPE_CHECKING:
-    from crawler.keyword_extraction import Extraction
+    from crawler.language.keyword_extraction import Extraction
     from flows.asked import Asked
 
 _SEPARATORS = re.compile(r"[,;，、；\n]")  # noqa: RUF001  # lists in Chinese and Japanese
@@ -56,7 +56,7 @@ def agreed_request(
         ShownError: Nobody can be asked, and `yes` is not said.
         KeywordInvalid: Nothing to look for in the text.
     """
-    from crawler.keyword_extraction import extract_keywords
+    from crawler.language.keyword_extraction import extract_keywords
 
     found = extract_keywords(text, language=language)
     request = Request(found.keywords, found.exclusions, found.language)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.addresses import AddressPolicy, is_private_name, is_public, read_allowed
+from crawler.network.addresses import AddressPolicy, is_private_name, is_public, read_allowed
 
 SITE = AddressPolicy(("example.org", 443), start_is_private=False, has_contact=True)
 LOCAL = AddressPolicy(("127.0.0.1", 8000), start_is_private=True, has_contact=True)

@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from crawler.arrivals import Arrival, hash_trouble
 from crawler.filters import Filters
-from crawler.finds import Seen
 from crawler.job import CrawlRequest
+from crawler.pictures.arrivals import Arrival, hash_trouble
+from crawler.pictures.finds import Seen
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 from tests.support.crawls import request_for

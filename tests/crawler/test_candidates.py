@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.candidates import MAX_SIGHTINGS, Candidate, Candidates
 from crawler.items import ImageItem
+from crawler.pictures.candidates import MAX_SIGHTINGS, Candidate, Candidates
 from pipeline.records import KeywordMatch
 
 

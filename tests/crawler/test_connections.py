@@ -11,9 +11,9 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
 from twisted.web.client import HTTPConnectionPool
 
-from crawler.connections import check_peer, drop_closing
 from crawler.failures import Settled
-from crawler.resolver import ADMITTED_PRIVATE
+from crawler.network.connections import check_peer, drop_closing
+from crawler.network.resolver import ADMITTED_PRIVATE
 from pipeline.errors import Reason
 
 KEY = ("http", b"example.org", 80)

@@ -11,9 +11,9 @@ import pytest
 
 from crawler.errors import SourceError
 from crawler.filters import Filters
-from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
 from crawler.known import EmptyLedger
+from crawler.pictures.finds import Find, RecordMaker
 from crawler.session import Session
 from crawler.sources.base import FileSource, LocalPicture
 from crawler.spiders.local_files import find_files

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from crawler.errors import SourceError
 from crawler.filters import Filters
-from crawler.secrets import with_secrets
+from crawler.network.secrets import with_secrets
 from crawler.sources.base import ApiRequest
 from crawler.sources.europeana import Europeana
 from tests.support.saved_answers import (

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from crawler.finds import Seen, Trouble
-from crawler.first_bytes import LEAST, read_first_bytes, read_whole
+from crawler.pictures.finds import Seen
+from crawler.pictures.first_bytes import LEAST, read_first_bytes, read_whole
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 from tests.support.pictures import adobe_rgb_profile, file_of, scene, scene_file, xmp_packet

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crawler.host_budgets import HostBudgets
+from crawler.hosts.budgets import HostBudgets
 from pipeline.catalog.host_rules import HostLimits, Standing
 from pipeline.catalog.hosts import HostCall, HostLedger, Take
 from pipeline.errors import CatalogBusy

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crawler.host_gate import MAX_COOLDOWNS, MAX_PAUSE_SECONDS, HostGate
+from crawler.hosts.gate import MAX_COOLDOWNS, MAX_PAUSE_SECONDS, HostGate
 from pipeline.catalog.host_rules import HostLimits, Standing
 from pipeline.catalog.hosts import CoolDown, HostCall, HostLedger, KeepDelay, Succeeded
 from pipeline.errors import Reason

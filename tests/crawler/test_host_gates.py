@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler import host_gates
-from crawler.host_gates import MAX_CRAWL_DELAY_SECONDS, MAX_HOSTS_TOLD, OTHERS, HostGates
+from crawler.hosts import gates as host_gates
+from crawler.hosts.gates import MAX_CRAWL_DELAY_SECONDS, MAX_HOSTS_TOLD, OTHERS, HostGates
 from crawler.sources.base import Manners
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.host_rules import HostBudget, Standing

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from crawler.filters import Filters
-from crawler.host_limits import host_key, limits_for, rules_of
+from crawler.hosts.limits import host_key, limits_for, rules_of
 from crawler.sources.base import ApiAnswer, ApiRequest, ApiSource, Manners
 from pipeline.catalog.host_rules import HostLimits
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crawler.inbox_sink import MOST_AT_ONCE, InboxSink
+from crawler.pictures.inbox_sink import MOST_AT_ONCE, InboxSink
 from pipeline.errors import PipelineError, WorkspaceUnusable
 
 

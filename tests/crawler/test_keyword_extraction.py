@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import KeywordInvalid
-from crawler.keyword_extraction import MAX_KEYWORDS, MAX_TEXT_CHARACTERS, extract_keywords
 from crawler.keywords import MAX_KEYWORD_CHARACTERS, parse_keywords
+from crawler.language.keyword_extraction import MAX_KEYWORDS, MAX_TEXT_CHARACTERS, extract_keywords
 
 # What a person who reads the request would type as keywords and exclusions. Written before the code.
 REQUESTS = [

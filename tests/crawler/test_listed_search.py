@@ -13,12 +13,12 @@ import pytest
 
 from crawler.errors import SourceError
 from crawler.filters import Filters
-from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.known import EmptyLedger
-from crawler.listed_search import ListedSearch, ListedStep, ReadApi
-from crawler.picture_queue import FetchImage
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.queue import FetchImage
+from crawler.search.listed import ListedSearch, ListedStep, ReadApi
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, ListSource, Manners
 from pipeline.errors import Reason
 from pipeline.records import DeclaredLicense, Outcome

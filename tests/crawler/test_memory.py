@@ -13,15 +13,15 @@ from hashlib import sha256
 import pytest
 from scrapy.http import Request, Response
 
-from crawler import consent_gate
-from crawler.candidates import MOST_UNDER_WAY, Candidate
-from crawler.finds import RecordMaker
-from crawler.frontier import Frontier, Visit
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.known import EmptyLedger
-from crawler.listed_search import ListedSearch
-from crawler.picture_queue import FetchImage
+from crawler.network import consent_gate
+from crawler.pictures.candidates import MOST_UNDER_WAY, Candidate
+from crawler.pictures.finds import RecordMaker
+from crawler.pictures.queue import FetchImage
+from crawler.search.frontier import Frontier, Visit
+from crawler.search.listed import ListedSearch
 from pipeline.records import KeywordMatch
 
 COUNT = 20_000

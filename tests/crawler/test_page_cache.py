@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from scrapy.http import HtmlResponse, Request, Response, TextResponse
 
-from crawler.page_cache import (
+from crawler.network.page_cache import (
     CACHED,
-    KEPT_PAGE,
     MAX_AGE_SECONDS,
     PageCache,
     PageCacheMiddleware,
     StoredPage,
     conditional_headers,
 )
+from crawler.network.request_meta import KEPT_PAGE
 
 URL = "https://example.org/mills?page=2"
 NOW = 2_000_000_000.0

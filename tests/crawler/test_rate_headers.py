@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crawler.rate_headers import RateNote, read_rate_headers, retry_after_seconds
+from crawler.hosts.rate_headers import RateNote, read_rate_headers, retry_after_seconds
 from pipeline.errors import Reason
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
 
-from crawler.addresses import AddressPolicy
-from crawler.resolver import ADMITTED_PRIVATE, REFUSED_HOSTS, GuardedResolver
+from crawler.network.addresses import AddressPolicy
+from crawler.network.resolver import ADMITTED_PRIVATE, REFUSED_HOSTS, GuardedResolver
 
 PUBLIC, PUBLIC6 = "93.184.215.14", "2606:4700::1111"
 OPEN = AddressPolicy(has_contact=True)

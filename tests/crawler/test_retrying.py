@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import ContactMissing
-from crawler.finds import RecordMaker
-from crawler.retrying import Survey, candidates_again, check_contact, survey
+from crawler.pictures.finds import RecordMaker
+from crawler.search.retrying import Survey, candidates_again, check_contact, survey
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.ledger import Ledger
 from pipeline.errors import Reason

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.finds import Find, RecordMaker
-from crawler.frontier import Frontier, Visit
 from crawler.known import EmptyLedger
-from crawler.picture_queue import FetchImage
-from crawler.search import Page, ReadPage, Search, Step
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.queue import FetchImage
+from crawler.search.frontier import Frontier, Visit
+from crawler.search.site import Page, ReadPage, Search, Step
 from crawler.sources.website import Website
 from tests.support.crawls import request_for
 

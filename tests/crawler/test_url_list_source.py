@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from crawler.errors import SourceError
-from crawler.finds import RecordMaker
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.known import EmptyLedger
-from crawler.listed_search import ListedSearch
-from crawler.picture_queue import FetchImage
+from crawler.pictures.finds import RecordMaker
+from crawler.pictures.queue import FetchImage
+from crawler.search.listed import ListedSearch
 from crawler.sources import make_source
 from crawler.sources.url_list import UrlList
 from pipeline.records import Outcome

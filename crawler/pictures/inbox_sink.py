@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from crawler.finds import Find
+from crawler.pictures.finds import Find
 
 MOST_AT_ONCE = 32
 

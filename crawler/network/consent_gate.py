@@ -22,12 +22,11 @@ from crawler.consent.ai_txt import AiTxt, read_ai_txt
 from crawler.consent.robots import RobotsVerdict, read_robots
 from crawler.consent.tdmrep import TdmFile, read_tdm_file
 from crawler.consent.verdicts import SiteConsent, refused
-from crawler.downloader_middlewares import API, KNOWN
-from crawler.early_abort import CANDIDATE, CHECKED
 from crawler.failures import Settled, trouble_of
-from crawler.finds import Trouble
-from crawler.host_middleware import HostMiddleware
-from crawler.resolver import REFUSED_HOSTS
+from crawler.hosts.middleware import HostMiddleware
+from crawler.network.request_meta import API, CANDIDATE, CHECKED, KNOWN
+from crawler.network.resolver import REFUSED_HOSTS
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 

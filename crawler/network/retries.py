@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from scrapy.http import Request, Response
 
 from crawler.failures import NETWORK_ERRORS
-from crawler.resolver import REFUSED_HOSTS
+from crawler.network.resolver import REFUSED_HOSTS
 
 # The pauses before the second and the third try.
 PAUSES_SECONDS = (0.5, 2.0)

@@ -1,6 +1,6 @@
 """Pictures between being shown by a source and being settled: matched, filtered, looked up, put in line. No I/O.
 
-What both kinds of search (`crawler.search`, `crawler.listed_search`) do with a picture once they have it.
+What both kinds of search (`crawler.search.site`, `crawler.search.listed`) do with a picture once they have it.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crawler.candidates import Candidate, Candidates
 from crawler.consent.verdicts import ON_PAGES, refused
-from crawler.finds import Find, RecordMaker, Trouble
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
 from crawler.known import KnownEntry, LedgerView, counts_as_collected, needs_answer, needs_request
+from crawler.pictures.candidates import Candidate, Candidates
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import KeywordMatch, Outcome
 

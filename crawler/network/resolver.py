@@ -11,7 +11,7 @@ from twisted.internet._resolver import GAIResolver, HostResolution
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer
 
-from crawler.addresses import AddressPolicy
+from crawler.network.addresses import AddressPolicy
 
 REFUSED_HOSTS: dict[str, str] = {}
 """Host name -> address, for each name refused so far by this process, like Scrapy's own cache of names.
@@ -23,7 +23,7 @@ reason has no other way.
 ADMITTED_PRIVATE: set[tuple[str, int]] = set()
 """IP address and port, for each one given out so far that is not public but belongs to a host that the operator named.
 
-`crawler.connections` takes no other private one.
+`crawler.network.connections` takes no other private one.
 """
 
 _CACHED_NAMES = 10_000

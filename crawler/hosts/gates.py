@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crawler.host_budgets import HostBudgets
-from crawler.host_gate import MAX_PAUSE_SECONDS, HostGate
-from crawler.host_limits import host_key, is_own_machine, limits_for
-from crawler.rate_headers import read_rate_headers, retry_after_seconds
+from crawler.hosts.budgets import HostBudgets
+from crawler.hosts.gate import MAX_PAUSE_SECONDS, HostGate
+from crawler.hosts.limits import host_key, is_own_machine, limits_for
+from crawler.hosts.rate_headers import read_rate_headers, retry_after_seconds
 from crawler.sources.base import Manners
 from pipeline.catalog.host_rules import Standing
 from pipeline.catalog.hosts import CoolDown, HostLedger, KeepDelay, KeepQuota, Succeeded

@@ -6,28 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crawler.candidates import Candidate
-from pipeline.errors import Reason
+from crawler.pictures.candidates import Candidate
+from crawler.troubles import Trouble
 from pipeline.records import Consent, CrawlRecord, HttpFacts, Outcome
 
 MAX_TAGS = 50
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Why a candidate gave nothing.
-
-    Attributes:
-        outcome: REFUSED when it was not requested, or not taken, for consent or safety; FAILED when no usable answer
-            came.
-        detail: One line for people.
-        consent: The verdict that refused it, where one did.
-    """
-
-    outcome: Outcome
-    reason: Reason
-    detail: str
-    consent: Consent | None = None
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,12 @@ from scrapy.downloadermiddlewares.redirect import RedirectMiddleware as ScrapyRe
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
 
-from crawler.addresses import AddressPolicy
 from crawler.failures import fail, refuse
+from crawler.network.addresses import AddressPolicy
+from crawler.network.request_meta import KNOWN, STAYS_ON_SITE
 from crawler.urls import same_site
 from pipeline.errors import Reason
 
-API = "dreamcrawl_api"
-KNOWN = "dreamcrawl_known"
-STAYS_ON_SITE = "dreamcrawl_stays_on_site"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 

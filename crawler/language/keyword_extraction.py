@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from crawler.errors import KeywordInvalid
 from crawler.keywords import MAX_KEYWORD_CHARACTERS, normalize
-from crawler.language_words import WORDS
-from crawler.spaced_requests import read_spaced
-from crawler.unspaced_requests import UNSPACED_LANGUAGES, read_unspaced
+from crawler.language.spaced_requests import read_spaced
+from crawler.language.unspaced_requests import UNSPACED_LANGUAGES, read_unspaced
+from crawler.language.words import WORDS
 
 MAX_TEXT_CHARACTERS = 2000
 MAX_KEYWORDS = 20

@@ -1,8 +1,8 @@
 """Which network addresses a crawl may reach: public ones, and the one host and port that the operator named.
 
 A page can name any address, and a redirect can lead to any. So each request is judged by its address here, each host
-name by the addresses it resolves to (`crawler.resolver`), and each connection by the address at its other end
-(`crawler.connections`): no check can be passed by a name that points inward.
+name by the addresses it resolves to (`crawler.network.resolver`), and each connection by the address at its other end
+(`crawler.network.connections`): no check can be passed by a name that points inward.
 """
 
 from __future__ import annotations

@@ -11,23 +11,17 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import StopDownload
 from scrapy.http import Headers, Request
 
-from crawler.arrivals import Arrival
 from crawler.consent.headers import picture_objection
 from crawler.consent.verdicts import IN_HEADERS, refused
-from crawler.finds import Seen, Trouble
+from crawler.network.request_meta import ABORTED, ARRIVAL, CANDIDATE, CHECKED, MAX_BYTES
+from crawler.pictures.arrivals import Arrival
+from crawler.pictures.finds import Seen
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 
 if TYPE_CHECKING:
     from crawler.session import Session
-
-CANDIDATE = "dreamcrawl_candidate"
-ABORTED = "dreamcrawl_aborted"
-ARRIVAL = "dreamcrawl_arrival"
-CHECKED = "dreamcrawl_checked"
-"""In the meta of a request for a picture: the conventions that its site's files were read for."""
-
-MAX_BYTES = "download_maxsize"
 
 _NOT_IMAGES = ("text/", "video/", "audio/", "font/", "message/", "multipart/")
 _NOT_IMAGE_TYPES = frozenset(

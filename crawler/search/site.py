@@ -1,7 +1,7 @@
 """What a crawl of a site does next: from pages read and pictures fetched to the next pages and pictures. No I/O.
 
 The spider carries out the steps and tells what came of them, in whatever order; the search decides in an order of its
-own (`crawler.frontier`), so that the same site gives the same pictures.
+own (`crawler.search.frontier`), so that the same site gives the same pictures.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from crawler.candidates import Candidate
 from crawler.consent.objections import Objection
-from crawler.finds import Find, RecordMaker
-from crawler.frontier import Frontier, Visit
 from crawler.items import PageLink, ParsedPage
 from crawler.job import CrawlRequest
 from crawler.keywords import match_keywords
 from crawler.known import LedgerView
-from crawler.notes import Notes
-from crawler.picture_queue import PictureQueue, PictureStep
+from crawler.pictures.candidates import Candidate
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.queue import PictureQueue, PictureStep
+from crawler.search.frontier import Frontier, Visit
+from crawler.search.notes import Notes
 from crawler.sources.base import WebSource
 
 # Pages with a match in their link before others, and then what such a page links to; near pages before far ones.

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from crawler.korean_particles import without_particle, without_subject_particle
-from crawler.language_words import WORDS, LanguageWords
+from crawler.language.korean_particles import without_particle, without_subject_particle
+from crawler.language.words import WORDS, LanguageWords
 
 MAX_PHRASE_WORDS = 4
 """A longer run of words stands in hardly any picture's texts; its noun and what is nearest to it stay."""
@@ -38,7 +38,7 @@ class _Token:
 
 
 def read_spaced(text: str, language: str) -> tuple[list[str], list[str]]:
-    """Keywords and exclusions of a request; `language` is one of `crawler.language_words.WORDS`."""
+    """Keywords and exclusions of a request; `language` is one of `crawler.language.words.WORDS`."""
     reader = _Reader(_lexicon(language))
     reader.read(list(_tokens(unicodedata.normalize("NFC", text))))
     return reader.keywords, reader.exclusions

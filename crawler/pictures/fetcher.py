@@ -13,16 +13,16 @@ from scrapy.crawler import Crawler
 from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
 
-from crawler.arrivals import Arrival, hash_trouble
 from crawler.consent.verdicts import IN_HEADERS, ON_PAGES, allowed
-from crawler.downloader_middlewares import KNOWN
-from crawler.early_abort import ABORTED, ARRIVAL, CANDIDATE, CHECKED, MAX_BYTES
 from crawler.failures import CrawlEnds, status_trouble, trouble_of
-from crawler.finds import Find, RecordMaker, Trouble
-from crawler.page_cache import conditional_headers
-from crawler.picture_queue import FetchImage, Recheck
-from crawler.resolver import REFUSED_HOSTS
+from crawler.network.page_cache import conditional_headers
+from crawler.network.request_meta import ABORTED, ARRIVAL, CANDIDATE, CHECKED, KNOWN, MAX_BYTES
+from crawler.network.resolver import REFUSED_HOSTS
+from crawler.pictures.arrivals import Arrival, hash_trouble
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.queue import FetchImage, Recheck
 from crawler.session import Session
+from crawler.troubles import Trouble
 from crawler.urls import canonical_url
 from pipeline.records import Consent, HttpFacts, Outcome
 

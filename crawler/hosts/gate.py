@@ -26,7 +26,7 @@ MAX_COOLDOWNS = 5
 
 
 class Budgets(Protocol):
-    """Where the budget of a host is kept: `crawler.host_budgets`."""
+    """Where the budget of a host is kept: `crawler.hosts.budgets`."""
 
     async def ask(self, call: HostCall) -> Standing:
         """Carry out a call."""
@@ -75,7 +75,7 @@ class HostGate:
         """A gate that nobody has passed.
 
         Args:
-            name: As in `crawler.host_limits.host_key`.
+            name: As in `crawler.hosts.limits.host_key`.
             limits: What this crawl allows itself.
             budgets: Where the budget is kept.
             clock: Seconds since 1970.

@@ -1,7 +1,7 @@
 """Connections: the last look before the first byte is sent, at where one leads and at whether it still stands.
 
-`crawler.resolver` gives out no address that may not be reached, so the first never has anything to say; it is here for
-the day when some library looks up a name by a way of its own.
+`crawler.network.resolver` gives out no address that may not be reached, so the first never has anything to say; it is
+here for the day when some library looks up a name by a way of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 
-from crawler.addresses import is_public
 from crawler.failures import refuse
-from crawler.resolver import ADMITTED_PRIVATE
+from crawler.network.addresses import is_public
+from crawler.network.resolver import ADMITTED_PRIVATE
 from pipeline.errors import Reason
 
 

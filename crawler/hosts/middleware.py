@@ -9,8 +9,8 @@ from scrapy.crawler import Crawler
 from scrapy.http import Request, Response
 
 from crawler.failures import CrawlEnds, postpone
-from crawler.host_gates import HostGates, parking
-from crawler.host_limits import host_key
+from crawler.hosts.gates import HostGates, parking
+from crawler.hosts.limits import host_key
 
 _LEASE = "dreamcrawl_lease"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 
-from crawler.finds import Seen, Trouble
-from crawler.first_bytes import LEAST, read_first_bytes, read_whole
 from crawler.job import CrawlRequest
+from crawler.pictures.finds import Seen
+from crawler.pictures.first_bytes import LEAST, read_first_bytes, read_whole
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.records import Outcome
 

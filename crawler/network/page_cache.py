@@ -21,10 +21,8 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Headers, Request, Response
 from scrapy.responsetypes import responsetypes
 
+from crawler.network.request_meta import KEPT_PAGE
 from pipeline.whole_files import TEMPORARY_PREFIX, write_whole
-
-KEPT_PAGE = "dreamcrawl_kept_page"
-"""In the meta of the requests that the cache is for."""
 
 CACHED = "dreamcrawl_cached"
 """Flag of a response whose body lay here."""

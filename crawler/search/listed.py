@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from crawler.candidates import Candidate
 from crawler.errors import SourceError
-from crawler.finds import Find, RecordMaker
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
 from crawler.known import LedgerView
-from crawler.notes import Notes
-from crawler.picture_queue import PictureQueue, PictureStep
+from crawler.pictures.candidates import Candidate
+from crawler.pictures.finds import Find, RecordMaker
+from crawler.pictures.queue import PictureQueue, PictureStep
+from crawler.search.notes import Notes
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, ListSource
 
 MAX_TRIES = 3

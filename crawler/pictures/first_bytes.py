@@ -9,7 +9,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from crawler.finds import Seen, Trouble
+from crawler.pictures.finds import Seen
+from crawler.troubles import Trouble
 from pipeline.errors import Reason
 from pipeline.formats import MEDIA_TYPES, sniff, webp_size
 from pipeline.records import Outcome

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from crawler.addresses import is_private_name
-from crawler.candidates import Candidate
 from crawler.errors import ContactMissing, CrawlError
 from crawler.items import ImageItem
+from crawler.network.addresses import is_private_name
+from crawler.pictures.candidates import Candidate
 from crawler.sources import make_source
 from crawler.sources.base import ApiSource, Source, WebSource
 from crawler.urls import DEFAULT_PORTS, host_and_port, is_loopback

@@ -1,0 +1,1 @@
+"""Hosts: how often each may be asked, whose turn it is, and what each has said of that."""

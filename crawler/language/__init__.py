@@ -1,0 +1,1 @@
+"""Language: from what a user writes to keywords and exclusions, in some thirty languages."""

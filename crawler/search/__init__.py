@@ -1,0 +1,1 @@
+"""Search: what a crawl does next, from what it has seen so far."""
