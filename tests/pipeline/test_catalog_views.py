@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.catalog.tables import DerivationRow
 from pipeline.store import Store
 from tests.support.inverting import Workshop, picture
 from tests.support.postgres import postgres_server
@@ -26,6 +27,12 @@ COLUMNS = {
     "sources": "source argument pictures sightings first_seen last_seen",
     "licences": "licence pictures withdrawn dreams",
     "runs": "run kind status keywords source started_at finished_at found fetched accepted rejected dreamed error",
+    "agents": "kind name detail what how_many first_at last_at",
+    "stages": "picture stage algorithm state",
+    "sightings": "sighting picture met_as source argument page address title caption creator licence licence_url "
+    "licence_declared_by attribution first_seen last_seen stored_file",
+    "duplicates": "pair picture other_picture tier looks_like bits_apart algorithm found_at decision decided_by "
+    "decided_at",
 }
 
 
@@ -50,13 +57,20 @@ def fill(catalog: Catalog, root: Path) -> None:
         )
         uow.runs.finish(run_id, "done", {"found": 7, "accepted": 2})
     mill = shop.add(picture(1), title="Mill", caption="by a river")
-    shop.add(picture(2), title="Cat", license_id=None)
+    cat = shop.add(picture(2), title="Cat", license_id=None)
     shop.dream(mill)
     with catalog.write() as uow:
         for keyword in ("windmill", "mill"):
             uow.items.add_keyword(mill, keyword, fields=(), score=0.5)
         uow.tags.add(mill, "for print")
         uow.ratings.set(mill, 5)
+        for item_id, searched in ((mill, True), (cat, False)):
+            uow.duplicates.sign(item_id, algorithm="dct256-v1", hashes={}, views=b"", searched=searched)
+        uow.features.add(mill, algorithm="lite0-pool-v1", vector=b"")
+        uow.duplicates.decide(mill, cat, "different", by="Ann")
+        # As a dream's row says it that was signed.
+        [dream] = uow.session.scalars(select(DerivationRow))
+        dream.manifest = {**dream.manifest, "signature": {"signer": "Jane", "certificate_sha256": "ab" * 32}}
 
 
 def rows(catalog: Catalog, view: str) -> list[dict[str, Any]]:
@@ -82,6 +96,31 @@ def test_the_views_say_what_is_there(catalog: Catalog) -> None:
     assert (run["keywords"], run["found"], run["accepted"], run["dreamed"]) == ("mill, cat", 7, 2, None)
     [source] = rows(catalog, "sources")
     assert (source["source"], source["pictures"], source["sightings"]) == ("website", 2, 2)
+    agents = {
+        (each["kind"], each["name"], each["detail"], each["what"], each["how_many"]) for each in rows(catalog, "agents")
+    }
+    assert agents == {
+        ("software", "dreamcrawl", "1", "runs", 1),
+        ("network", "tiny", "cd" * 32, "dreams", 1),
+        ("signer", "Jane", "ab" * 32, "dreams", 1),
+        ("creator", "Jane Doe", None, "pictures", 2),
+        ("reviewer", "Ann", None, "decisions", 1),
+    }
+    stages = {(each["picture"], each["stage"], each["algorithm"], each["state"]) for each in rows(catalog, "stages")}
+    assert stages == {
+        (1, "sign", "dct256-v1", "done"),
+        (1, "find duplicates", "dct256-v1", "done"),
+        (2, "sign", "dct256-v1", "done"),
+        (2, "find duplicates", "dct256-v1", "due"),
+        (1, "features", "lite0-pool-v1", "done"),
+        (1, "dream", "tiny, engine 1", "done"),
+    }
+    sighting, _ = rows(catalog, "sightings")
+    expected = {"picture": 1, "met_as": "first", "source": "website", "licence": "CC-BY-4.0", "creator": "Jane Doe"}
+    expected |= {"licence_declared_by": "rel=license", "stored_file": mill["stored_file"]}
+    assert {name: sighting[name] for name in expected} == expected
+    [pair] = rows(catalog, "duplicates")
+    assert (pair["picture"], pair["other_picture"], pair["decision"], pair["decided_by"]) == (1, 2, "different", "Ann")
     assert [(each["licence"], each["pictures"], each["dreams"]) for each in rows(catalog, "licences")] == [
         ("CC-BY-4.0", 1, 1),
         ("unknown", 1, 0),
