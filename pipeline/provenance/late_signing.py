@@ -46,7 +46,7 @@ class SigningReport:
         signed: Ids of the dreams signed now.
         already: Dreams that were signed before; their copies were brought up to date where they had to be.
         failed: (id, line) of those that could not be signed.
-        left_out: Dreams whose picture was withdrawn, or whose file is gone.
+        left_out: Dreams of which a picture, guides and masks included, was withdrawn, or whose file is gone.
         changed_copies: Names of copies that somebody has changed, and that were left as they are.
     """
 
@@ -110,7 +110,7 @@ class _Signing:
             item = uow.items.get(dream.item_id) if dream else None
             inputs = [uow.items.by_pixel_sha256(digest) for digest in _inputs(dream)]
             removed = uow.blobs.removed([dream.blob_sha256]) if dream else frozenset()
-        if dream is None or item is None or item.withdrawn_at is not None or removed:
+        if dream is None or item is None or removed or any(each and each.withdrawn_at for each in (item, *inputs)):
             self.left_out += 1
             return
         if not self._is_to_sign(dream):

@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
 from pipeline.provenance.canonical import json_sha256
+from pipeline.provenance.manifest import starts_from_picture
 from pipeline.provenance.permission import permission_on_record
-from pipeline.provenance.run_graph import Dream, Picture, RunGraph
+from pipeline.provenance.run_graph import WITHDRAWN, Dream, Picture, RunGraph
 from pipeline.provenance.sharing import public_url, sharing_of, web_address
 
 PREFIXES = {
@@ -138,7 +139,7 @@ def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
     sharing = sharing_of(*dream.licenses, permission=permission)
     original = _add_picture(document, dream.original, run_id=None)
     entity, activity = f"sha256:{made.blob_sha256}", f"dreamcrawl:dream-{made.key}"
-    is_told = dream.original.item.withdrawn_at is None
+    is_told = dream.objection != WITHDRAWN  # a withdrawn guide is named in its credit
     document.add(
         "entity",
         entity,
@@ -191,7 +192,8 @@ def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
     document.relate("wasGeneratedBy", entity=entity, activity=activity)
     for used in (original, *(_add_picture(document, each, run_id=None) for each in dream.inputs), weights):
         document.relate("used", activity=activity, entity=used)
-    document.relate("wasDerivedFrom", generatedEntity=entity, usedEntity=original, activity=activity)
+    if starts_from_picture({"recipe": made.recipe}):
+        document.relate("wasDerivedFrom", generatedEntity=entity, usedEntity=original, activity=activity)
 
 
 def _name(name: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pipeline.licenses import License, license_on_record
 from pipeline.provenance.attribution import credit_dream, credit_original, license_address, license_of
 from pipeline.provenance.canonical import json_sha256
 from pipeline.provenance.copies import SIDECAR_SUFFIX, sidecar_of
+from pipeline.provenance.manifest import starts_from_picture
 from pipeline.provenance.markdown import markdown_text
 from pipeline.provenance.permission import permission_on_record
 from pipeline.provenance.prov import prov_json
@@ -114,8 +115,9 @@ class _Building:
             "sha256": made.blob_sha256,
             "width": _pixels(made.width),
             "height": _pixels(made.height),
-            "isBasedOn": _one_or_many([_ref(each) for each in sources]),
         }
+        if based_on := sources if starts_from_picture({"recipe": made.recipe}) else sources[1:]:
+            about["isBasedOn"] = _one_or_many([_ref(each) for each in based_on])
         if dream.objection != WITHDRAWN:
             about["creditText"] = credit_dream(dream.original.item, dream.original.sightings, made)
             sharing = sharing_of(*dream.licenses, permission=permission_on_record(dream.manifest))

@@ -111,7 +111,7 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
         _simple("Iptc4xmpExt:AISystemUsed", f"{software}, network {network['name']}", max_bytes=MAX_TITLE_BYTES),
         _simple("Iptc4xmpExt:AISystemVersionUsed", manifest["software"]["version"], max_bytes=MAX_TITLE_BYTES),
         _simple("xmpMM:DocumentID", f"urn:dreamcrawl:derivation:{manifest['derivation_key']}"),
-        f'<xmpMM:DerivedFrom rdf:parseType="Resource">{_simple("stRef:documentID", _urn(source))}</xmpMM:DerivedFrom>',
+        _derived_from(source) if starts_from_picture(manifest) else "",
         _simple("xmp:CreatorTool", software),
         _simple("xmp:CreateDate", manifest["created_at"]),
         _simple("dreamcrawl:Permission", permission.basis if permission else None),
@@ -196,8 +196,9 @@ def _own_properties(root: ET.Element) -> dict[str, str]:
     return found
 
 
-def _urn(source: Mapping[str, Any]) -> str:
-    return f"urn:sha256:{source['sha256']}"
+def _derived_from(source: Mapping[str, Any]) -> str:
+    reference = _simple("stRef:documentID", f"urn:sha256:{source['sha256']}")
+    return f'<xmpMM:DerivedFrom rdf:parseType="Resource">{reference}</xmpMM:DerivedFrom>'
 
 
 def _credit(source: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
+from pipeline.catalog.tables import ItemRow
 from pipeline.errors import KeysUnusable, NotFound, UsageError
 from pipeline.images import decode
 from pipeline.provenance import late_signing
@@ -98,6 +100,20 @@ def test_the_file_of_before_is_still_known_and_said_to_be_so(
 
     assert report.ok
     assert "those of d1 before it was signed or made again" in [check.found for check in report.checks]
+
+
+def test_a_dream_with_a_withdrawn_guide_is_left_as_it_is(shop: Workshop, signer: C2paSigner) -> None:
+    guide = shop.item(shop.add(picture(5)))
+    renderer = InvertingRenderer(dataclasses.replace(identity_of({"k": 1}), pictures=(guide.pixel_sha256,)))
+    dream = shop.dream(shop.add(picture(1)), renderer=renderer)
+    with shop.catalog.write() as uow:
+        withdrawn = update(ItemRow).where(ItemRow.id == guide.id)
+        uow.session.execute(withdrawn.values(withdrawn_at=datetime.now(UTC), withdrawn_reason="noai"))
+
+    report = sign(shop, signer)
+
+    assert (report.signed, report.left_out, report.failed) == ((), 1, ())
+    assert shop.derivation(dream.id).blob_sha256 == dream.blob_sha256
 
 
 def test_a_signed_dream_that_is_lost_is_made_again_and_signed(shop: Workshop, signer: C2paSigner) -> None:
