@@ -25,7 +25,7 @@ from typing import Any
 from dream.checks import shown
 from dream.errors import RecipeError, UnknownName
 from dream.presets import preset as find_preset
-from dream.recipes import Recipe
+from dream.recipes import Recipe, known_version
 
 MOST_BYTES = 1_000_000
 
@@ -102,6 +102,9 @@ def _recipe_file(
     for name, value in about.items():
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise RecipeError(f"{name} must be a text, got {shown(value)}")
+    if "version" in values:
+        # First: a file of a newer version may well have fields that are not known here.
+        values["version"] = known_version(values["version"])
     known = [field.name for field in fields(Recipe)]
     for name in values:
         if name not in known:

@@ -305,6 +305,9 @@ class Recipe:
             RecipeError: a field is missing, unknown (with the nearest names) or has a value it cannot have.
         """
         values = dict(mapping("a recipe", data))
+        if "version" in values:
+            # First of all: what else a newer version has is not known here, and no mistake.
+            values["version"] = known_version(values["version"])
         only_known("recipe field", values, cls)
         all_there("a recipe", values, ("objective", "octaves", "steps", "step_size"))
         terms = values["objective"]
@@ -313,9 +316,6 @@ class Recipe:
         values["objective"] = tuple(_term(number, term) for number, term in enumerate(terms, start=1))
         if values.get("mask") is not None:
             values["mask"] = region_from_json(values["mask"], what="mask")
-        # Version 1 had the same fields, and fewer of them.
-        if type(values.get("version")) is int and values["version"] == 1:
-            values["version"] = RECIPE_VERSION
         values["octaves"] = _octaves(values["octaves"])
         return cls(**values)
 
@@ -337,6 +337,19 @@ _CHOICES: Mapping[str, type[StrEnum]] = {
     "optimizer": Optimizer,
     "colors": Colors,
 }
+
+
+def known_version(version: object) -> int:
+    """The version that a recipe of this one is read as.
+
+    Raises:
+        RecipeError: it is newer than this program, or no version.
+    """
+    # Version 1 had the same fields, and fewer of them.
+    if type(version) is int and version == 1:
+        return RECIPE_VERSION
+    _check_version(version)
+    return RECIPE_VERSION
 
 
 def _check_version(version: object) -> None:

@@ -293,6 +293,21 @@ def test_a_mistyped_name_in_a_file_keeps_the_nearest_for_the_caller(tmp_path: Pa
     assert caught.value.nearest[0] == "menagerie"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        BARE,
+        BARE.replace("steps = 3", "steps = 3\nsharpening = 0.5"),
+        BARE.replace('layer = "mixed3"', 'kind = "text"\nwords = "a tiger"'),
+        BARE.replace('layer = "mixed3"', 'kind = "guide"\nlayer = "mixed3"\nfile = "not/there.png"'),
+        'preset = "a look of tomorrow"',
+    ],
+)
+def test_a_file_of_a_newer_version_says_so_whatever_else_it_has(tmp_path: Path, text: str):
+    with pytest.raises(RecipeError, match=r"look\.toml: recipe version 3 is not known here.*; upgrade dreamcrawl"):
+        read(tmp_path, f"version = 3\n{text}")
+
+
 def test_a_file_that_is_not_there_or_no_file_is_said_by_its_name(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.toml")
 

@@ -213,6 +213,21 @@ def test_a_newer_version_is_refused_with_the_way_out():
         Recipe.from_json(recipe_of(layer("a")).to_json() | {"version": 3})
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"sharpening": 0.5},
+        {"objective": [{"kind": "text", "words": "a tiger"}]},
+        {"octaves": {"kind": "golden"}},
+        {"colors": "sepia"},
+        {"steps": "many"},
+    ],
+)
+def test_what_else_a_newer_version_has_does_not_hide_that_it_is_newer(more: dict[str, Any]):
+    with pytest.raises(RecipeError, match="version 3 is not known here, expected 2; upgrade dreamcrawl"):
+        Recipe.from_json(recipe_of(layer("a")).to_json() | {"version": 3} | more)
+
+
 def test_a_file_of_the_first_version_reads_as_it_was_written():
     by_hand = {
         "version": 1,
