@@ -145,7 +145,11 @@ def _paper(objective: tuple[LayerTerm, ...], *, exponents: tuple[int, ...], step
 
 
 def _keras(layers: Mapping[str, float]) -> Recipe:
-    """The Keras example: three octaves upwards to the picture's own, detail given back, nothing clipped on the way."""
+    """The Keras example: three octaves upwards to the picture's own, detail given back, nothing clipped on the way.
+
+    It gives the detail back after the steps of an octave, and ends them early where its objective passes 15; here the
+    detail is back before them, as in the first published DeepDream, and all steps are taken.
+    """
     return Recipe(
         objective=tuple(replace(term, border=2) for term in _terms(layers)),
         octaves=ExponentOctaves(scale=1.4, exponents=(-2, -1, 0)),

@@ -91,6 +91,51 @@ def test_laplacian_normalization_favours_broad_shapes_over_grain():
     assert share(lap) > 2 * share(plain)
 
 
+def halving_by_hand(length: int) -> np.ndarray:
+    """One side of the published 5x5 kernel at stride 2, as a matrix: SAME padding, weights 1, 4, 6, 4, 1 of 16."""
+    count = -(-length // 2)
+    before = max(2 * (count - 1) + 5 - length, 0) // 2
+    matrix = np.zeros((count, length))
+    for row in range(count):
+        for offset, weight in enumerate((1, 4, 6, 4, 1)):
+            column = 2 * row - before + offset
+            if 0 <= column < length:
+                matrix[row, column] = weight / 16
+    return matrix
+
+
+def laplacian_by_hand(plane: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Source: lap_normalize of the TensorFlow 1 tutorial, in float64: its five levels, and what they add up to.
+
+    plane: (height, width, channels). The transposed convolution by four times the kernel is twice the transposed
+    matrix on each side.
+    """
+    levels, sides = [], []
+    for _ in range(4):
+        down, across = (halving_by_hand(side) for side in plane.shape[:2])
+        sides.append((down, across))
+        low = np.einsum("ij,jkc,lk->ilc", down, plane, across)
+        levels.append(plane - 4 * np.einsum("ji,jkc,kl->ilc", down, low, across))
+        plane = low
+    levels = [level / max(np.sqrt(np.mean(level**2)), 1e-10) for level in [*levels, plane]]
+    merged = levels[-1]
+    for level, (down, across) in zip(levels[-2::-1], sides[::-1], strict=True):
+        merged = level + 4 * np.einsum("ji,jkc,kl->ilc", down, merged, across)
+    return levels, merged
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 51), (83, 125), (16, 7)])
+def test_laplacian_normalization_is_the_published_one_over_its_spread(size: tuple[int, int]):
+    gradient = noise(2, *size, 3, seed=4) * np.array([1.0, 1e-4], np.float32)[:, None, None, None] + 1e-5
+
+    found = gradients.normalize(tf.constant(gradient), Normalization.LAPLACIAN).numpy()
+
+    for index in range(2):
+        levels, merged = laplacian_by_hand(gradient[index].astype(np.float64))
+        assert [np.sqrt(np.mean(level**2)) for level in levels] == pytest.approx([1.0] * 5)
+        np.testing.assert_allclose(found[index], merged / merged.std(), atol=2e-4)
+
+
 def test_root_mean_square_survives_very_small_numbers():
     values = tf.fill([1, 4, 4, 3], 1e-25)
 

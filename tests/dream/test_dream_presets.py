@@ -4,7 +4,7 @@ import pytest
 
 from dream.errors import RecipeError, UnknownName
 from dream.presets import DEFAULT_PRESET, describe, preset, preset_names
-from dream.recipes import Clip, ExponentOctaves, Normalization, Recipe, Reduction, ValueRange
+from dream.recipes import Clip, ExponentOctaves, Normalization, Optimizer, Recipe, Reduction, Start, ValueRange
 
 NETWORKS = ("efficientnet_lite0", "inception_v3")
 
@@ -48,8 +48,67 @@ def test_the_published_many_channel_looks_have_the_published_numbers(name: str, 
     assert recipe.octaves == ExponentOctaves(scale=1.30, exponents=exponents)
 
 
+def test_the_published_noise_look_is_the_single_channel_one_from_noise_in_half_the_steps():
+    noise, single = preset("paper-noise", "inception_v3"), preset("paper-single", "inception_v3")
+
+    assert (noise.start, noise.steps, noise.final_steps) == (Start.NOISE, 100, None)
+    assert noise.with_changes(start=Start.IMAGE, steps=200) == single
+
+
+def test_the_keras_example_has_its_published_numbers():
+    recipe = preset("keras", "inception_v3")
+
+    assert [(term.layer, term.weight, term.border, term.reduction) for term in recipe.objective] == [
+        ("mixed4", 1.0, 2, Reduction.MEAN_SQUARE),
+        ("mixed5", 1.5, 2, Reduction.MEAN_SQUARE),
+        ("mixed6", 2.0, 2, Reduction.MEAN_SQUARE),
+        ("mixed7", 2.5, 2, Reduction.MEAN_SQUARE),
+    ]
+    # Three octaves of 1.4, the last of the picture's own size; 20 steps of 0.01 on pixels from -1 to 1.
+    assert recipe.octaves == ExponentOctaves(scale=1.4, exponents=(-2, -1, 0))
+    assert (recipe.steps, recipe.final_steps, recipe.step_size) == (20, None, 0.01)
+    assert (recipe.value_range, recipe.normalization) == (ValueRange.SYMMETRIC, Normalization.MEAN_ABS)
+    assert (recipe.jitter, recipe.reinject_detail, recipe.clip) == (0, 1.0, Clip.END)
+
+
+def test_the_first_published_dream_has_its_numbers():
+    recipe = preset("caffe", "inception_v3")
+
+    ((term,), octaves) = recipe.objective, recipe.octaves
+    assert (term.channels, term.reduction, term.border) == (None, Reduction.MEAN_SQUARE, 0)
+    # Four octaves of 1.4, ten steps of 1.5 levels of 255, a roll of up to 32 pixels each way.
+    assert octaves == ExponentOctaves(scale=1.4, exponents=(-3, -2, -1, 0))
+    assert (recipe.steps, recipe.final_steps) == (10, None)
+    assert recipe.step_size * 255 == pytest.approx(1.5)
+    assert (recipe.value_range, recipe.normalization) == (ValueRange.UNIT, Normalization.MEAN_ABS)
+    assert (recipe.jitter, recipe.reinject_detail, recipe.clip) == (32, 1.0, Clip.STEP)
+
+
+def test_the_laplacian_dream_of_tensorflow_1_has_its_published_numbers():
+    recipe = preset("tf1-laplacian", "inception_v3")
+
+    (term,) = recipe.objective
+    assert (term.channels, term.reduction) == ((139,), Reduction.MEAN)
+    # Three octaves of 1.4 upwards from the picture, ten steps of one level of 255, a roll by 0 to 511 pixels, which
+    # around the edges is one by -256 to 255.
+    assert recipe.octaves == ExponentOctaves(scale=1.4, exponents=(0, 1, 2))
+    assert (recipe.steps, recipe.final_steps) == (10, None)
+    assert recipe.step_size * 255 == pytest.approx(1.0)
+    assert (recipe.value_range, recipe.normalization) == (ValueRange.UNIT, Normalization.LAPLACIAN)
+    assert (recipe.jitter, recipe.reinject_detail, recipe.clip) == (256, 0.0, Clip.END)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("name", ["paper-single", "paper-multi", "paper-octave"])
+@pytest.mark.parametrize("name", ["paper-noise", "paper-single", "paper-multi", "paper-octave", "keras", "caffe"])
+def test_the_published_looks_smooth_nothing_and_step_plainly(name: str, network: str):
+    recipe = preset(name, network)
+
+    assert (recipe.optimizer, recipe.blur, recipe.total_variation, recipe.mask) == (Optimizer.STEP, 0.0, 0.0, None)
+    assert (recipe.strength, recipe.seed, recipe.colors, recipe.max_side) == (1.0, 0, "free", None)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", ["paper-noise", "paper-single", "paper-multi", "paper-octave"])
 def test_the_published_looks_use_nothing_that_was_not_published(name: str, network: str):
     recipe = preset(name, network)
 
