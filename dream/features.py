@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dream.networks.network import Network
 from dream.pixels import pad_to, resize
 from dream.recipes import Resampling
-from dream.regions import Pictures, mask_plane, stretch
+from dream.regions import ALL_SHOWN, Pictures, Shown, mask_plane, stretch
 from dream.terms import ChannelPick, LayerTerm, Pick, Reduction
 
 LOOK_SIDE = 384
@@ -28,13 +28,24 @@ def look_at(network: Network, layer: str, image: NDArray[np.float32]) -> NDArray
 
     image: float32 0 to 1, shape (1, height, width, 3).
     """
-    height, width = image.shape[1:3]
-    factor = min(1.0, LOOK_SIDE / max(height, width))
-    floor = network.card.smallest_side
-    size = max(1, round(height * factor)), max(1, round(width * factor))
-    picture = pad_to(np.asarray(resize(image, size, Resampling.BILINEAR)), floor)
+    size = _look_size(*image.shape[1:3])
+    picture = pad_to(np.asarray(resize(image, size, Resampling.BILINEAR)), network.card.smallest_side)
     activation: NDArray[np.float32] = _looker(network, layer)(picture).numpy()[0]
     return activation[None, None] if activation.ndim == 1 else activation
+
+
+def shown_to_look(network: Network, height: int, width: int, shown: Shown) -> Shown:
+    """What of the picture that `look_at` sees is the source, where a long thin one is mirrored out once more."""
+    parts = [
+        part * side / max(side, network.card.smallest_side)
+        for part, side in zip(shown, _look_size(height, width), strict=True)
+    ]
+    return parts[0], parts[1]
+
+
+def _look_size(height: int, width: int) -> tuple[int, int]:
+    factor = min(1.0, LOOK_SIDE / max(height, width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 @lru_cache(maxsize=16)
@@ -45,7 +56,12 @@ def _looker(network: Network, layer: str) -> Any:
 
 
 def picked_channels(
-    term: LayerTerm, pick: ChannelPick, look: NDArray[np.float32], pictures: Pictures
+    term: LayerTerm,
+    pick: ChannelPick,
+    look: NDArray[np.float32],
+    pictures: Pictures,
+    *,
+    shown: Shown = ALL_SHOWN,
 ) -> NDArray[np.float32]:
     """Weights of the channels, shape (channels,): those picked share 1, the rest have 0.
 
@@ -58,7 +74,7 @@ def picked_channels(
     inner = np.zeros((height, width))
     inner[rows : height - rows, columns : width - columns] = 1.0
     if term.region is not None:
-        inner *= mask_plane(term.region, height, width, pictures)[..., 0]
+        inner *= mask_plane(term.region, height, width, pictures, shown=shown)[..., 0]
     means = np.tensordot(inner, values.astype(np.float64), 2) / max(inner.sum(), 1e-12)
     order = np.argsort(means if pick.pick is Pick.WEAKEST else -means, kind="stable")
     weights = np.zeros(means.shape, np.float32)

@@ -16,10 +16,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dream.errors import RecipeError
-from dream.features import channel_shares, guide_cells, look_at, picked_channels
+from dream.features import channel_shares, guide_cells, look_at, picked_channels, shown_to_look
 from dream.networks.network import Network
 from dream.pixels import to_float
-from dream.regions import Pictures, mask_plane
+from dream.regions import ALL_SHOWN, Pictures, Shown, mask_plane, shown_size
 from dream.streams import CHANNEL_STREAM, random_words
 from dream.term_values import class_values, guide_values, layer_values, neuron_values
 from dream.terms import ChannelPick, ClassTerm, GuideTerm, LayerTerm, Match, NeuronTerm, Pick, Term
@@ -143,11 +143,17 @@ def input_specs(objective: Objective, network: Network) -> dict[str, tf.TensorSp
 
 
 def picture_inputs(
-    objective: Objective, network: Network, sources: NDArray[np.float32], pictures: Pictures
+    objective: Objective,
+    network: Network,
+    sources: NDArray[np.float32],
+    pictures: Pictures,
+    *,
+    shown: Shown = ALL_SHOWN,
 ) -> dict[str, NDArray[np.float32]]:
     """The inputs that stay the same through all octaves.
 
     sources: float32 0 to 1, shape (batch, height, width, 3). pictures: must hold the guides, and masks of regions.
+    shown: what of the sources regions are of; the rest mirrors it.
 
     Sources and guides are looked at with their longest side at `dream.features.LOOK_SIDE` pixels at most.
 
@@ -159,8 +165,10 @@ def picture_inputs(
         if isinstance(term, LayerTerm) and isinstance(term.channels, ChannelPick):
             # One by one: the choice must not depend on the company, and memory is short for large layers.
             looks = (look_at(network, term.layer, source[None]) for source in sources)
+            height, width = sources.shape[1:3]
+            seen = shown_to_look(network, height, width, shown)
             inputs[f"{index}/channels"] = np.stack(
-                [picked_channels(term, term.channels, look, pictures) for look in looks]
+                [picked_channels(term, term.channels, look, pictures, shown=seen) for look in looks]
             )
         elif isinstance(term, GuideTerm):
             if term.picture not in pictures:
@@ -173,8 +181,12 @@ def picture_inputs(
     return inputs
 
 
-def plane_inputs(objective: Objective, height: int, width: int, pictures: Pictures) -> dict[str, NDArray[np.float32]]:
+def plane_inputs(
+    objective: Objective, height: int, width: int, pictures: Pictures, *, shown: Shown = ALL_SHOWN
+) -> dict[str, NDArray[np.float32]]:
     """The inputs that are planes, for an octave of this size in pixels: float32, shape (1, height, width, 1), mean 1.
+
+    shown: what of the octave regions and places are of; the rest mirrors it.
 
     Raises:
         RecipeError: a mask picture is not given, or a region holds nothing of the picture.
@@ -182,7 +194,7 @@ def plane_inputs(objective: Objective, height: int, width: int, pictures: Pictur
     planes: dict[str, NDArray[np.float32]] = {}
     for index, term in enumerate(objective):
         if isinstance(term, LayerTerm) and term.region is not None:
-            plane = mask_plane(term.region, height, width, pictures)
+            plane = mask_plane(term.region, height, width, pictures, shown=shown)
             mean = float(plane.mean(dtype=np.float64))
             if mean == 0.0:
                 raise RecipeError(
@@ -192,7 +204,8 @@ def plane_inputs(objective: Objective, height: int, width: int, pictures: Pictur
             planes[f"{index}/region"] = np.asarray(plane / mean, np.float32)[None]
         elif isinstance(term, NeuronTerm):
             plane = np.zeros((1, height, width, 1), np.float32)
-            row, column = min(int(term.row * height), height - 1), min(int(term.column * width), width - 1)
+            high, wide = shown_size(height, width, shown)
+            row, column = min(int(term.row * high), high - 1), min(int(term.column * wide), wide - 1)
             plane[0, row, column] = height * width
             planes[f"{index}/place"] = plane
     return planes

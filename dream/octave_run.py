@@ -23,7 +23,7 @@ from dream.octaves import OctavePlan, Size
 from dream.pixels import pad_to, pixel_digest, resize, to_float, to_uint8
 from dream.profiles import Variant
 from dream.recipes import ENGINE_VERSION, Clip, Recipe
-from dream.regions import Pictures, mask_plane
+from dream.regions import ALL_SHOWN, Pictures, Shown, mask_plane
 from dream.runtime import environment
 from dream.schedule import Work
 from dream.starts import first_image
@@ -136,11 +136,14 @@ class _Run:
     ) -> None:
         self._setting, self._work, self._plan, self._on_work = setting, work, work.plan, on_work
         self._started = time.monotonic()
-        _check_room(setting, self._plan.base)
+        self._shown = work.size.height / work.padded.height, work.size.width / work.padded.width
+        _check_room(setting, self._plan.base, self._shown)
         self._together = len(pictures)
         self._shifts = draw_shifts(setting.recipe.seed, self._plan.steps, setting.recipe.jitter)
         sources = [pad_to(to_float(picture.source), min(work.padded)) for picture in pictures]
-        self._inputs = picture_inputs(setting.objective, setting.network, np.concatenate(sources), setting.pictures)
+        self._inputs = picture_inputs(
+            setting.objective, setting.network, np.concatenate(sources), setting.pictures, shown=self._shown
+        )
         self._climbers = [
             self._climber(index, picture, source)
             for index, (picture, source) in enumerate(zip(pictures, sources, strict=True))
@@ -202,8 +205,8 @@ class _Run:
         climb = ascent.climb(
             np.concatenate([self._entering(octave, climber) for climber in climbers]),
             shifts,
-            inputs=inputs | plane_inputs(setting.objective, *size, setting.pictures),
-            mask=None if recipe.mask is None else _room(setting, *size),
+            inputs=inputs | plane_inputs(setting.objective, *size, setting.pictures, shown=self._shown),
+            mask=None if recipe.mask is None else _room(setting, *size, shown=self._shown),
             on_steps=lambda steps: self._tell(octave, climbers, steps),
         )
         images: FloatImages = climb.images.numpy()
@@ -287,17 +290,18 @@ class _Run:
         facts["seconds"] = seconds
         if climber.error is not None:
             return Dream(None, facts, climber.error)
-        source = climber.source
+        height, width = climber.picture.source.shape[:2]
+        # What was mirrored out has done its part, and shall have none in the colours.
+        source = climber.source[:, :height, :width]
         try:
             with memory_errors():
-                full = _at_source_size(climber.image, climber.first, recipe, self._plan.base)
+                full = _at_source_size(climber.image, climber.first, recipe, self._plan.base)[:, :height, :width]
                 full = apply_colors(full, source, recipe.colors)
-                room = _room(setting, *source.shape[1:3])
+                room = _room(setting, height, width)
                 blended = source + np.float32(recipe.strength) * room * (full - source)
         except OutOfMemory as error:
             return Dream(None, facts, error)
-        height, width = climber.picture.source.shape[:2]
-        return Dream(to_uint8(blended[:, :height, :width]), facts)
+        return Dream(to_uint8(blended), facts)
 
     def _chosen(self, index: int) -> dict[str, Any]:
         """The channels that terms have picked by this picture, if any have."""
@@ -342,16 +346,16 @@ def _device_errors(device: str | None) -> Iterator[None]:
         ) from error
 
 
-def _room(setting: Setting, height: int, width: int) -> FloatImages:
+def _room(setting: Setting, height: int, width: int, *, shown: Shown = ALL_SHOWN) -> FloatImages:
     """How far each pixel may move, shape (1, height, width, 1)."""
     if setting.recipe.mask is None:
         return np.ones((1, 1, 1, 1), np.float32)
-    return mask_plane(setting.recipe.mask, height, width, setting.pictures)[None]
+    return mask_plane(setting.recipe.mask, height, width, setting.pictures, shown=shown)[None]
 
 
-def _check_room(setting: Setting, size: Size) -> None:
+def _check_room(setting: Setting, size: Size, shown: Shown) -> None:
     # In a small octave a small mask may well vanish; in the picture itself it may not.
-    if not _room(setting, *size).any():
+    if not _room(setting, *size, shown=shown).any():
         raise RecipeError(
             f"the mask leaves nothing of a picture of {size.width} x {size.height} pixels to dream on; "
             "make it larger, or a mask picture lighter"

@@ -15,6 +15,11 @@ from dream.errors import RecipeError
 Pictures = Mapping[str, NDArray[np.uint8]]
 """uint8 RGB pictures, shape (height, width, 3), by their pixel SHA-256."""
 
+Shown = tuple[float, float]
+"""The parts of a height and a width that are the picture; the rest mirrors it, as small ones are mirrored out."""
+
+ALL_SHOWN: Shown = (1.0, 1.0)
+
 # Luma of ITU-R BT.601, on the gamma-coded values that pictures hold.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -88,14 +93,28 @@ def region_kind(region: Region) -> str:
     return next(kind for kind, cls in REGIONS.items() if isinstance(region, cls))
 
 
-def mask_plane(region: Region, height: int, width: int, pictures: Pictures) -> NDArray[np.float32]:
+def mask_plane(
+    region: Region, height: int, width: int, pictures: Pictures, *, shown: Shown = ALL_SHOWN
+) -> NDArray[np.float32]:
     """How far each pixel belongs to the region: float32 0 to 1, shape (height, width, 1).
 
     pictures: must hold the picture of a `MaskPicture`.
+    shown: what of the plane the region is of; it is mirrored downwards and to the right as the picture was.
 
     Raises:
         RecipeError: that picture is not given.
     """
+    high, wide = shown_size(height, width, shown)
+    plane = _plane(region, high, wide, pictures)
+    return np.pad(plane, [(0, height - high), (0, width - wide), (0, 0)], mode="symmetric")
+
+
+def shown_size(height: int, width: int, shown: Shown) -> tuple[int, int]:
+    """Height and width, in pixels, of what is the picture itself; at least one each."""
+    return max(1, round(height * shown[0])), max(1, round(width * shown[1]))
+
+
+def _plane(region: Region, height: int, width: int, pictures: Pictures) -> NDArray[np.float32]:
     match region:
         case Box():
             return _box(region, height, width)

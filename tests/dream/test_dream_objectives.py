@@ -282,6 +282,35 @@ def test_channels_are_picked_by_what_the_region_shows(tiny: Any):
     assert chosen_channels(objective, inputs) == {"0/channels": [[int(black.argmax())]]}
 
 
+def test_what_is_mirrored_out_does_not_move_a_region_or_a_place(tiny: Any):
+    picture = image(height=32, width=32)
+    picture[:, :, 16:] = 0.0
+    mirrored = np.concatenate([picture, picture[:, :, ::-1]], axis=2)
+    pick = ChannelPick(pick=Pick.STRONGEST, count=1)
+    objective = (
+        LayerTerm(layer="first", channels=pick, reduction=Reduction.MEAN, region=Box(left=0.6)),
+        NeuronTerm(layer="second", channel=0, row=0.5, column=1.0),
+    )
+
+    inputs = picture_inputs(objective, tiny, mirrored, {}, shown=(1.0, 0.5))
+    planes = plane_inputs(objective, 32, 64, {}, shown=(1.0, 0.5))
+
+    black = numpy_activations(np.zeros((8, 8, 3)), tiny_weights())["first"][0, 0]
+    assert chosen_channels(objective, inputs) == {"0/channels": [[int(black.argmax())]]}
+    assert np.argwhere(planes["1/place"][0, ..., 0]).tolist() == [[16, 31]]
+    weights = planes["0/region"][0, ..., 0]
+    np.testing.assert_array_equal(weights, weights[:, ::-1])
+    assert not weights[:, :19].any()
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_what_a_look_shows_of_a_long_thin_picture_is_known(tiny: Any):
+    # At 384 pixels of length, 96 rows are 4, which are mirrored out to the 8 that the network needs.
+    assert features.shown_to_look(tiny, 96, 9216, (1.0, 1.0)) == (0.5, 1.0)
+    assert features.shown_to_look(tiny, 96, 9216, (0.25, 0.5)) == (0.125, 0.5)
+    assert features.shown_to_look(tiny, 300, 200, (1.0, 1.0)) == (1.0, 1.0)
+
+
 def test_random_channels_are_those_of_the_smallest_words_in_a_stream_of_their_own(tiny: Any):
     picks = tuple(LayerTerm(layer="first", channels=ChannelPick(pick=Pick.RANDOM, count=3)) for _ in range(2))
 

@@ -89,6 +89,20 @@ def test_an_ellipse_that_lies_between_the_middles_of_the_pixels_holds_none_of_th
     assert plane_of(speck, 41, 41)[20, 20] > 0
 
 
+@pytest.mark.parametrize("region", [Box(top=0.2, right=0.7), Ellipse(row=0.3, column=0.8)])
+@pytest.mark.parametrize("size", [(5, 12), (1, 12), (5, 3)])
+def test_the_region_of_a_picture_that_is_mirrored_out_is_mirrored_with_it(region: Any, size: tuple[int, int]):
+    high, wide = size
+
+    found = mask_plane(region, 17, 12, {}, shown=(high / 17, wide / 12))
+
+    plane = plane_of(region, high, wide)
+    for row in range(17):
+        for column in range(12):
+            down, across = row % (2 * high), column % (2 * wide)
+            assert found[row, column, 0] == plane[min(down, 2 * high - 1 - down), min(across, 2 * wide - 1 - across)]
+
+
 def test_a_hard_edge_is_two_pixels_soft():
     found = plane_of(Ellipse(height=1, width=1, feather=0), 64, 64)
 

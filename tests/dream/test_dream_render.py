@@ -9,7 +9,7 @@ import pytest
 from dream.errors import DeadObjective, ImageUnusable, RecipeError, UnknownName
 from dream.presets import preset, preset_names
 from dream.recipes import ENGINE_VERSION, Clip, Colors, ExponentOctaves, LayerTerm, PlannedOctaves, Recipe
-from dream.regions import Ellipse
+from dream.regions import Box, Ellipse
 from dream.render import render
 from tests.support.dreaming import small_recipe as recipe
 from tests.support.tiny_network import noise_image, tiny_network, tiny_weights
@@ -125,6 +125,30 @@ def test_tiny_and_thin_pictures_are_dreamt_on_like_any_other(tiny: Any, size: tu
     dream = the_dream(tiny, source, recipe(octaves=octaves, normalization="laplacian", jitter=64))
 
     assert dream.shape == source.shape
+    assert (dream != source).any()
+
+
+@pytest.mark.parametrize(
+    ("half", "moves", "stays"), [("top", slice(2, 4), slice(0, 2)), ("bottom", slice(2), slice(2, 4))]
+)
+def test_a_mask_on_a_picture_too_small_for_the_network_is_that_of_the_picture(
+    tiny: Any, half: str, moves: slice, stays: slice
+):
+    source = noise_image(4, 48)
+    mask = Box(**{half: 0.5})
+
+    dream = the_dream(tiny, source, recipe(mask=mask))
+
+    np.testing.assert_array_equal(dream[stays], source[stays])
+    assert np.abs(dream[moves].astype(int) - source[moves]).mean() > 1
+
+
+def test_the_colours_of_a_picture_too_small_for_the_network_are_its_own(tiny: Any):
+    source = noise_image(5, 48)
+
+    dream = the_dream(tiny, source, recipe(colors=Colors.HISTOGRAM))
+
+    np.testing.assert_array_equal(np.sort(dream.reshape(-1, 3), axis=0), np.sort(source.reshape(-1, 3), axis=0))
     assert (dream != source).any()
 
 
