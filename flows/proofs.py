@@ -170,7 +170,7 @@ def _verify_subject(environment: Environment, subject: str, trust: Trust) -> Ver
     store, dreams = open_store(environment), environment.workspace.dreams
     with open_catalog(environment) as catalog:
         if public_id[1] == "i":
-            return verify_item(int(public_id[2]), catalog=catalog, store=store)
+            return verify_item(int(public_id[2]), catalog=catalog, store=store, trust=trust)
         return verify_derivation(int(public_id[2]), catalog=catalog, store=store, dreams_folder=dreams, trust=trust)
 
 

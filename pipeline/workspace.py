@@ -16,6 +16,9 @@ catalog.sqlite3   what is known about every picture
 store/            every file once, by the SHA-256 of its bytes; originals are never changed
 inbox/            what crawls handed over and ingest has not taken yet
 weights/          network weights that were fetched or imported
+keys/             what dreams are signed with, if you made keys: keep them to yourself
+quarantine/       files that `dreamcrawl fsck --mend` took out of the store
+cache/            may be deleted at any time
 prefect/          Prefect's own files
 """
 

@@ -75,6 +75,25 @@ def check_credentials(
     return found.state
 
 
+def tell_carried(checks: Checks, data: bytes, *, trust: Trust) -> None:
+    """Note the C2PA manifest that an original came with, and whether it holds: as it is kept as it came, no failure."""
+    kind, is_seen = sniff(data).name, find_manifest_store(data) is not None
+    if not is_seen and kind != "GIF":  # in which only the library finds one
+        return
+    if not is_installed():
+        if is_seen:
+            checks.skips(NAME, found=f"there, as it came, and not checked; {HOW_TO_INSTALL}")
+        return
+    found = read_credentials(data, media_type=MEDIA_TYPES[kind], anchors_pem=trust.anchors_pem)
+    if found is None or found.state == "elsewhere":
+        return
+    if found.state == "invalid":
+        checks.holds(NAME, found=f"as it came: does not hold: {_problems(found)}")
+    else:
+        checks.holds(NAME, found=f"as it came: {found.state}, signed by {_signer(found)}")
+    _tell_claims(checks, found)
+
+
 def check_unsigned(checks: Checks, *, trust: Trust, path: Path) -> None:
     """Note that something without a signature is no proof to those who ask for one."""
     if trust.required:
@@ -105,10 +124,9 @@ def _without_library(
 def _check_signature(
     checks: Checks, found: Credentials, *, expected: Mapping[str, Any] | None, trust: Trust, path: Path
 ) -> None:
-    signer = found.signer or "somebody without a name"
+    signer = _signer(found)
     if found.state == "invalid":
-        problems = ", ".join(found.problems[:_MOST_CODES]) or "invalid"
-        checks.fails(NAME, expected="a signature that holds", found=problems, path=path)
+        checks.fails(NAME, expected="a signature that holds", found=_problems(found), path=path)
     elif expected is not None and found.certificate_sha256 != expected.get("certificate_sha256"):
         checks.fails(
             NAME,
@@ -124,6 +142,14 @@ def _check_signature(
         checks.fails(NAME, expected="a signer under the trust anchors given", found=f"signed by {signer}", path=path)
     else:
         checks.holds(NAME, found=f"valid, signed by {signer}, who is not among those trusted here")
+
+
+def _signer(found: Credentials) -> str:
+    return found.signer or "somebody without a name"
+
+
+def _problems(found: Credentials) -> str:
+    return ", ".join(found.problems[:_MOST_CODES]) or "invalid"
 
 
 def _tell_claims(checks: Checks, found: Credentials) -> None:

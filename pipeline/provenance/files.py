@@ -34,6 +34,7 @@ from pipeline.provenance.credential_checks import (
 )
 from pipeline.provenance.manifest import manifest_sha256
 from pipeline.provenance.preparation import STORED_LIMITS
+from pipeline.provenance.unproven import unproven_claims
 from pipeline.provenance.xmp import Embedded, read_xmp
 from pipeline.records import VerifyReport
 from pipeline.store import Store
@@ -231,4 +232,5 @@ def _stranger(path: Path, data: bytes, *, with_catalog: bool, state: State | Non
         elsewhere = ", names content credentials at an address, which is not fetched"
         what += elsewhere if state == "elsewhere" else " and no content credentials"
     where = ", and the catalog does not know it" if with_catalog else ", and there is no catalog to look it up in"
-    return f"{path} {what}{where}"
+    claims = "; ".join(f"{name}: {text}" for name, text in unproven_claims(data).items())
+    return f"{path} {what}{where}" + (f". Its XMP says, with no proof of it: {claims}" if claims else "")

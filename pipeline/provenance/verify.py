@@ -20,7 +20,7 @@ from pipeline.provenance.checks import (
     check_stored,
 )
 from pipeline.provenance.copies import sidecar_path
-from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record
+from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record, tell_carried
 from pipeline.provenance.files import verify_file
 from pipeline.records import Check, VerifyReport
 from pipeline.store import Store
@@ -31,13 +31,13 @@ REMOVED = "removed after a withdrawal"
 _EVERY_ITEM = ItemFilter(near_duplicates=True)
 
 
-def verify_item(item_id: int, *, catalog: Catalog, store: Store) -> VerifyReport:
-    """Check the stored originals of one item: bytes, and the pixels they decode to.
+def verify_item(item_id: int, *, catalog: Catalog, store: Store, trust: Trust = NOBODY) -> VerifyReport:
+    """Check the stored originals of one item: bytes, and the pixels they decode to; and tell what they came with.
 
     Raises:
         NotFound: There is no such item.
     """
-    return VerifyReport(tuple(_item_checks(item_id, catalog, store=store)))
+    return VerifyReport(tuple(_item_checks(item_id, catalog, store=store, trust=trust)))
 
 
 def verify_derivation(
@@ -55,7 +55,7 @@ def verify_derivation(
         if derivation is None:
             raise NotFound(f"there is no dream d{derivation_id}; `dreamcrawl browse` shows those there are")
         item = uow.items.get(derivation.item_id)
-    source = _item_checks(derivation.item_id, catalog, store=store)
+    source = _item_checks(derivation.item_id, catalog, store=store, trust=trust)
     own = _derivation_checks(derivation, item, catalog=catalog, store=store, dreams_folder=dreams_folder, trust=trust)
     return VerifyReport((*source, *own))
 
@@ -78,7 +78,7 @@ def verify_all(
     total = len(item_ids) + len(derivation_ids)
     checks: list[Check] = []
     for done, item_id in enumerate(item_ids, start=1):
-        checks += _item_checks(item_id, catalog, store=store)
+        checks += _item_checks(item_id, catalog, store=store, trust=trust)
         if on_progress is not None:
             on_progress(done, total)
     for done, derivation_id in enumerate(derivation_ids, start=len(item_ids) + 1):
@@ -94,7 +94,7 @@ def verify_all(
     return VerifyReport(tuple(checks))
 
 
-def _item_checks(item_id: int, catalog: Catalog, *, store: Store) -> list[Check]:
+def _item_checks(item_id: int, catalog: Catalog, *, store: Store, trust: Trust) -> list[Check]:
     with catalog.read() as uow:
         item = uow.items.get(item_id)
         if item is None:
@@ -108,7 +108,9 @@ def _item_checks(item_id: int, catalog: Catalog, *, store: Store) -> list[Check]
         if sha256 in removed and not store.has(sha256):
             checks.holds("stored bytes", found=REMOVED)
             continue
-        check_stored(checks, sha256, pixels=item.pixel_sha256, store=store)
+        data = check_stored(checks, sha256, pixels=item.pixel_sha256, store=store)
+        if data is not None:
+            tell_carried(checks, data, trust=trust)
     return checks.done
 
 
