@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import Engine, inspect, text
 
 import pipeline.catalog.engine as engine_module
 from pipeline.catalog.engine import catalog_url, make_engine, open_catalog
-from pipeline.catalog.schema import HEAD, drift
+from pipeline.catalog.schema import HEAD, drift, known_revisions
 from pipeline.catalog.values import ItemFilter
 from tests.support.postgres import Server, postgres_server
 
@@ -41,6 +41,33 @@ INSERT INTO collection VALUES (1, 'daily', '["mill"]', 'website=x', 5, 'soft', N
 """  # noqa: E501 - rows as they are
 TABLES = ("run", "blob", "item", "sighting", "item_keyword", "run_item", "fetch", "rejection", "ingest_progress")
 TABLES += ("derivation", "collection")
+# What later revisions added, with rows of their own.
+LATER_ROWS = {
+    "0002": f"""
+        INSERT INTO host VALUES ('a.example', 1.5, 0, NULL, 0, 2, '2025-01-02', 3, 40, 5, {NOW});
+        INSERT INTO host_lease VALUES ('l', 'a.example', 'h:1:1', 2.5);
+        UPDATE item SET withdrawn_at = {NOW}, withdrawn_reason = 'noai' WHERE id = 2;
+        UPDATE "fetch" SET source = 'website', source_id = 'p1', width = 8, height = 6""",
+    "0003": f"""
+        INSERT INTO fingerprint (item_id, algorithm, bits) VALUES (1, 'dct256-v1', CAST('{"x" * 32}' AS %BYTES%));
+        INSERT INTO signature VALUES (1, 'dct256-v1', CAST('views' AS %BYTES%), TRUE);
+        INSERT INTO duplicate_pair VALUES
+            (1, 1, 2, 'near', 'edited', 7, 'dct256-v1', '{{"agreement": 1}}', {NOW}, 'same', 'ann', {NOW})""",
+    "0004": f"""
+        INSERT INTO item_tag VALUES (1, 'for print', {NOW});
+        INSERT INTO item_rating VALUES (1, 5, {NOW});
+        UPDATE blob SET removed_at = {NOW} WHERE size_bytes = 11""",
+    "0005": "INSERT INTO feature (item_id, algorithm, vector) VALUES (1, 'lite0-pool-v1', CAST('v' AS %BYTES%))",
+    "0006": "UPDATE run SET error = 'of revision 6'",
+    "0007": "INSERT INTO derivation_input VALUES (1, 1)",
+}
+LATER_TABLES = {
+    "0002": ("host", "host_lease"),
+    "0003": ("fingerprint", "signature", "duplicate_pair"),
+    "0004": ("item_tag", "item_rating"),
+    "0005": ("feature",),
+    "0007": ("derivation_input",),
+}
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -57,22 +84,27 @@ def first(server: Server | None, tmp_path: Path) -> str:
     """The address of a catalog as the first version made it."""
     address = server.new_database() if server else str(tmp_path / "catalog.sqlite3")
     engine = make_engine(catalog_url(address))
+    upgraded(engine, "0001")
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(engine_module.__file__).with_name("migrations")))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
         for statement in ROWS.strip().split(";\n"):
             connection.exec_driver_sql(statement.rstrip(";"))
     engine.dispose()
     return address
 
 
+def upgraded(engine: Engine, revision: str) -> None:
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(engine_module.__file__).with_name("migrations")))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
 def rows_of(engine: Engine, columns: dict[str, list[str]] | None = None) -> dict[str, list[Any]]:
-    """Every row of the first version's tables; of the columns named, or all there are."""
+    """Every row of the first version's tables; of the tables and columns named, or all there are."""
     with engine.connect() as connection:
         found = {}
-        for table in TABLES:
+        for table in columns or TABLES:
             names = columns[table] if columns else [each["name"] for each in inspect(connection).get_columns(table)]
             listed = ", ".join(f'"{name}"' for name in names)
             rows = connection.execute(text(f'SELECT {listed} FROM "{table}" ORDER BY 1'))
@@ -80,9 +112,9 @@ def rows_of(engine: Engine, columns: dict[str, list[str]] | None = None) -> dict
         return found
 
 
-def columns_of(engine: Engine) -> dict[str, list[str]]:
+def columns_of(engine: Engine, tables: Sequence[str] = TABLES) -> dict[str, list[str]]:
     with engine.connect() as connection:
-        return {table: [each["name"] for each in inspect(connection).get_columns(table)] for table in TABLES}
+        return {table: [each["name"] for each in inspect(connection).get_columns(table)] for table in tables}
 
 
 def revision_of(engine: Engine) -> str:
@@ -105,6 +137,32 @@ def test_a_catalog_of_the_first_version_keeps_every_row(first: str) -> None:
             assert uow.items.get(2).near_duplicate_of_id == 1
             inputs = uow.session.execute(text("SELECT derivation_id, item_id FROM derivation_input")).all()
             assert [tuple(each) for each in inputs] == [(1, 2)]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("revision", sorted(known_revisions() - {HEAD, "0001"}))
+def test_a_catalog_of_any_later_revision_keeps_what_that_one_added(first: str, revision: str) -> None:
+    engine = make_engine(catalog_url(first))
+    tables = list(TABLES)
+    for number in sorted(each for each in known_revisions() if "0001" < each <= revision):
+        upgraded(engine, number)
+        with engine.begin() as connection:
+            for statement in filter(None, LATER_ROWS.get(number, "").split(";\n")):
+                kind = "bytea" if connection.dialect.name == "postgresql" else "BLOB"
+                connection.exec_driver_sql(statement.strip().replace("%BYTES%", kind))
+        tables += LATER_TABLES.get(number, ())
+    columns = columns_of(engine, tables)
+    before = rows_of(engine, columns)
+    assert all(before.values())
+    assert revision_of(engine) == revision
+
+    with open_catalog(first) as catalog, catalog.read() as uow:
+        assert rows_of(engine, columns) == before
+        assert revision_of(engine) == HEAD
+        assert drift(uow.session.connection()) == []
+        assert [item.id for item in uow.items.list(ItemFilter(text="dusk mill"))] == [1]
+        if revision >= "0004":
+            assert [item.id for item in uow.items.list(ItemFilter(tag="for print"))] == [1]
     engine.dispose()
 
 
