@@ -13,7 +13,8 @@ from typing import Any, Literal, Self
 from crawler.items import ImageItem
 from crawler.troubles import Trouble
 from pipeline.errors import Reason
-from pipeline.licenses import UNKNOWN, license_by_id
+from pipeline.license_choices import ADAPTABLE, ANY, choice_in_words, is_chosen
+from pipeline.licenses import UNKNOWN, license_on_record
 from pipeline.records import Outcome
 
 Orientation = Literal["landscape", "portrait", "square"]
@@ -31,16 +32,14 @@ FORMATS: Mapping[str, str] = {
 }
 """Media type -> the format's name in `Filters.formats`."""
 
-ADAPTABLE, COMMERCIAL, ANY = "adaptable", "commercial", "any"
-
 
 @dataclass(frozen=True)
 class Filters:
     """What to leave out.
 
     Attributes:
-        license: `adaptable` (the licence permits adaptations, which a dream is), `commercial` (that, and commercial
-            use), `any`, or one SPDX id such as `CC0-1.0`.
+        license: As `pipeline.license_choices.license_choice` gives it: `adaptable` (the licence permits adaptations,
+            which a dream is), another group, a kind such as `CC-BY`, or one SPDX id such as `CC0-1.0`.
         license_required: Whether a picture without a readable licence is left out too. Sources with a licence for every
             picture require it anyhow.
         min_width: Least width in pixels; 0 for any. Likewise `min_height`.
@@ -105,17 +104,14 @@ class Filters:
     def _license_objection(self, item: ImageItem) -> Trouble | None:
         declared = item.license
         if declared is None or declared.id == UNKNOWN:
-            if self.license_required and self.license != ANY:
+            if self.license_required and self.license not in (ANY, UNKNOWN):
                 said = f" ({declared.text[:80]})" if declared is not None and declared.text else ""
                 return _out(Reason.LICENSE, f"no licence that can be read{said}")
             return None
-        known = license_by_id(declared.id)
-        permitted = {
-            ANY: True,
-            ADAPTABLE: known.permits_adaptation is True,
-            COMMERCIAL: known.permits_adaptation is True and known.permits_commercial_use is True,
-        }.get(self.license, declared.id.lower() == self.license.lower())
-        return None if permitted else _out(Reason.LICENSE, f"{declared.id} is not {_article(self.license)}")
+        known = license_on_record(declared.id, declared.url)
+        if is_chosen(known, self.license):
+            return None
+        return _out(Reason.LICENSE, f"{declared.id} is not {choice_in_words(self.license)}")
 
     def _date_objection(self, created: str | None) -> Trouble | None:
         if not created:
@@ -135,9 +131,3 @@ def orientation_of(width: int, height: int) -> Orientation:
 
 def _out(reason: Reason, detail: str) -> Trouble:
     return Trouble(Outcome.FILTERED, reason, detail)
-
-
-def _article(wanted: str) -> str:
-    return {ADAPTABLE: "one that permits adaptations", COMMERCIAL: "one that permits commercial adaptations"}.get(
-        wanted, wanted
-    )

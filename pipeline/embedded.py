@@ -1,30 +1,43 @@
-"""What a picture's file says of itself: title, author, rights and licence, from XMP and EXIF. Hostile input."""
+"""What a picture's file says of itself: title, author, rights and licence, from XMP, EXIF and IPTC. Hostile input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
-from PIL import Image
+from PIL import Image, ImageFile, IptcImagePlugin
 
 MAX_TEXT = 500
 _MAX_XMP_BYTES = 2**20
 _ORIENTATION = 0x0112
 _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x010E, 0x013B, 0x8298
+# Datasets of the IIM's application record.
+_IPTC_TITLE, _IPTC_INSTRUCTIONS, _IPTC_BYLINE, _IPTC_COPYRIGHT = (2, 5), (2, 40), (2, 80), (2, 116)
+# Of IPTC, PLUS and Photoshop: what may be done with the picture.
+_XMP_TERMS = ("Instructions", "DataMining", "OtherConstraints")
 _XP_TITLE, _XP_AUTHOR = 0x9C9B, 0x9C9D  # Windows' tags, UTF-16
 
 
 def read_embedded(image: Image.Image) -> dict[str, str]:
-    """`title`, `creator`, `copyright` and `license_url`, each where the file has it, at most 500 characters.
+    """`title`, `creator`, `copyright`, `license_url` and more, each where the file has it, at most 500 characters.
 
-    XMP is preferred to EXIF. `declared_by` names the block that `license_url` or else `copyright` came from.
+    XMP is preferred to EXIF, and that to IPTC's older binary block. `web_statement` is a second address of rights,
+    `usage_terms` the words of the licence, `terms` all else that is said of the use: copyrights that another block
+    states, instructions, and what may be mined. `declared_by` names the block that the licence came from.
     Never raises: what cannot be read is left out.
     """
-    xmp, exif = _from_xmp(image), _from_exif(image)
-    found = {**exif, **xmp}
-    for key in ("license_url", "copyright"):
+    blocks = {"xmp": _from_xmp(image), "exif": _from_exif(image), "iptc": _from_iptc(image)}
+    found: dict[str, str] = {}
+    for block in reversed(blocks.values()):
+        found |= block
+    said = [block[key] for block in blocks.values() for key in ("copyright", "terms") if key in block]
+    other = [text for text in dict.fromkeys(said) if text != found.get("copyright")]
+    found.pop("terms", None)
+    if other:
+        found["terms"] = "; ".join(other)[: 4 * MAX_TEXT]
+    for key in ("license_url", "copyright", "usage_terms", "terms"):
         if key in found:
-            found["declared_by"] = "xmp" if key in xmp else "exif"
+            found["declared_by"] = next(name for name, block in blocks.items() if key in block)
             break
     return found
 
@@ -56,16 +69,39 @@ def _from_exif(image: Image.Image) -> dict[str, str]:
     return {key: value for key, value in candidates.items() if value}
 
 
+def _from_iptc(image: Image.Image) -> dict[str, str]:
+    """The Information Interchange Model, as press agencies still write it into JPEG and TIFF."""
+    try:
+        data: Any = IptcImagePlugin.getiptcinfo(cast("ImageFile.ImageFile", image)) or {}
+        candidates = {
+            "title": _text(_single(data.get(_IPTC_TITLE))),
+            "creator": _text(_single(data.get(_IPTC_BYLINE))),
+            "copyright": _text(_single(data.get(_IPTC_COPYRIGHT))),
+            "terms": _text(_single(data.get(_IPTC_INSTRUCTIONS))),
+        }
+    except Exception:  # noqa: BLE001  # a broken block is no reason to lose the picture
+        return {}
+    return {key: value for key, value in candidates.items() if value}
+
+
+def _single(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else value
+
+
 def _from_xmp(image: Image.Image) -> dict[str, str]:
     try:
         if len(image.info.get("xmp", b"")) > _MAX_XMP_BYTES:
             return {}
         descriptions = list(_descriptions(image.getxmp()))
+        deed, statement = (_address(_first(descriptions, name)) for name in ("license", "WebStatement"))
         candidates = {
             "title": _first(descriptions, "title"),
             "creator": _first(descriptions, "creator"),
             "copyright": _first(descriptions, "rights"),
-            "license_url": _address(_first(descriptions, "license")) or _address(_first(descriptions, "WebStatement")),
+            "license_url": deed or statement,
+            "web_statement": statement if deed and statement != deed else "",
+            "usage_terms": _first(descriptions, "UsageTerms"),
+            "terms": "; ".join(filter(None, (_first(descriptions, name) for name in _XMP_TERMS))),
         }
     except Exception:  # noqa: BLE001  # not XML, entities, depth: a broken packet is no reason to lose the picture
         return {}

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 UNKNOWN = "unknown"
@@ -42,10 +43,6 @@ _CC_ELEMENTS = ("by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
 _CC_VERSIONS = frozenset({"1.0", "2.0", "2.1", "2.5", "3.0", "4.0"})
 # Up to 3.0 there were licences for the law of one country ("ported"), each with a deed of its own.
 _CC_PORTED = _CC_VERSIONS - {"4.0"}
-_CC_PORTS = (
-    "am ar at au az be bg br ca ch cl cn co cr cz de dk ec ee eg es fi fr ge gr gt hk hr hu ie igo il in it jp kr lu "
-    "mk mt mx my nl no nz pe ph pl pr pt ro rs scotland se sg si th tw ug uk us ve vn za"
-)
 # Those that SPDX lists, version 3.27; the others go by the id of the licence they were made from.
 _SPDX_PORTS = {
     ("by", "2.5"): "au",
@@ -65,43 +62,10 @@ _CC_URL = re.compile(
 )
 _CC_PUBLIC_URL = re.compile(r"^/publicdomain/(?P<kind>zero|mark)/1\.0(?:/|$)")
 _CC_DEDICATION_URL = re.compile(r"^/licenses/publicdomain(?:/|$)")
-# What a text may name, each with all that would make another licence of it.
-_CC_ADDRESS = re.compile(
-    r"(?<![\w/.@=?&#%-])(?:https?://)?(?:www\.)?(creativecommons\.org/(?:licenses|publicdomain)/[^\s<>\"'()\[\],;]*)",
-    re.IGNORECASE,
-)
-_CC_TEXT = re.compile(
-    r"\bcc[\s_-]*(?P<elements>by(?:[\s_-]*(?:nc|nd|sa)){0,2})(?![a-z])"
-    r"(?:[\s_-]*(?P<version>\d+(?:\.\d+)+)(?!\w)(?![\s_,/(+-]*(?:nc|nd|sa)\b)"
-    r"(?:-(?P<joined>[a-z]{2}|igo|scotland)(?!\w)|\s+(?P<apart>[a-z]{2}|igo|scotland)(?!\w)(?P<last>[^\w\s]|\s*$)?)?)?",
-    re.IGNORECASE,
-)
-_CC0_TEXT = re.compile(
-    r"\bcc(?:[_-]?(?:0|zero)|\s(?:0|zero)(?=\s*(?:$|[,;:)\]!]|\.(?!\d)|1\.0|licen[cs]e|universal|public domain)))"
-    r"(?:[\s_-]*(?P<version>\d+(?:\.\d+)+))?(?!\w|\.\d)",
-    re.IGNORECASE,
-)
-_MARK_TEXT = re.compile(r"\b(?:cc[\s_-])?pdm[\s_-]?1\.0\b|\bpublic domain mark\b(?!\s*(?!1\.0)\d)", re.IGNORECASE)
-# Words that take back what a text names, or may; and what is not in a licence that has not the element.
-_DENIED = re.compile(
-    r"\b(?:not|never|neither|cannot|except|excluding|unless|nicht|keine?r?|pas|niet|sauf)\b|n['\u2019]t\b|\bno longer\b"
-    r"|\ball rights (?:are )?reserved\b|\balle rechte vorbehalten\b|\balle rechten voorbehouden\b"
-    r"|\btous droits r[e\u00e9]serv[e\u00e9]s\b|\btodos los derechos reservados\b|\btodos os direitos reservados\b"
-    r"|\btutti i diritti riservati\b",
-    re.IGNORECASE,
-)
-_ELEMENT_WORDS = {
-    element: re.compile(words, re.IGNORECASE)
-    for element, words in (
-        ("nc", r"\bnon[\s-]?commercial"),
-        ("nd", r"\bno[\s-]?deriv"),
-        ("sa", r"\bshare[\s-]?alike"),
-    )
-}
 
 
-def _creative_commons(elements: str, version: str, port: str = "") -> License | None:
-    """The licence of these elements; None when there is no such version.
+def creative_commons(elements: str, version: str, port: str = "") -> License | None:
+    """The licence of these elements, such as `by-sa`; None when there is no such version.
 
     port: The jurisdiction, such as `us`, when it is one of those for the law of one country; in lower case.
     """
@@ -173,33 +137,11 @@ def license_from_url(url: str) -> License | None:
     if _CC_DEDICATION_URL.match(path):
         return PUBLIC_DOMAIN_DEDICATION
     if match := _CC_URL.match(path):
-        return _creative_commons(match["elements"], match["version"], match["port"] or "")
+        return creative_commons(match["elements"], match["version"], match["port"] or "")
     return None
 
 
-def license_from_text(text: str) -> License | None:
-    """The licence that a short text names ("CC BY-SA 4.0", "CC0", an SPDX id, an address), or None.
-
-    Nothing is guessed: None for a Creative Commons licence without a version or with one that there never was, for two
-    licences that differ, and where a word denies it or says that all rights are reserved.
-    """
-    if (exact := license_by_id(text.strip())) is not UNKNOWN_LICENSE:
-        return exact
-    named = [license_from_url(f"https://{address.rstrip('.').lower()}") for address in _CC_ADDRESS.findall(text)]
-    words = _CC_ADDRESS.sub(" ", text)
-    named += [_named(match) for match in _CC_TEXT.finditer(words)]
-    named += [CC0 if match["version"] in {None, "1.0"} else None for match in _CC0_TEXT.finditer(words)]
-    named += [PUBLIC_DOMAIN_MARK for _ in _MARK_TEXT.finditer(words)]
-    found = _one_of(named)
-    if found is None or _DENIED.search(words):
-        return None
-    elements = found.id.lower().split("-")
-    if any(each.search(words) for element, each in _ELEMENT_WORDS.items() if element not in elements):
-        return None
-    return found
-
-
-def _one_of(named: Sequence[License | None]) -> License | None:
+def one_of(named: Sequence[License | None]) -> License | None:
     """The licence that all these are, the country known where one of them tells it; None when they differ."""
     known = [each for each in named if each is not None]
     if len(known) < len(named) or len({unported(each).id for each in known}) != 1:
@@ -208,23 +150,12 @@ def _one_of(named: Sequence[License | None]) -> License | None:
     return (ported or known)[0] if len({each.url for each in ported}) < 2 else None
 
 
-def _named(match: re.Match[str]) -> License | None:
-    """The licence that a name of it in a text means; None without a version."""
-    if match["version"] is None:
-        return None
-    apart = match["apart"] or ""
-    # "at" and "in" are words as well: in small letters they name a country only where nothing follows.
-    port = match["joined"] or (apart if apart.isupper() or match["last"] is not None else "")
-    elements = re.sub(r"[\s_-]*(nc|nd|sa)", r"-\1", match["elements"].lower())
-    return _creative_commons(elements, match["version"], port.lower() if port.lower() in _CC_PORTS.split() else "")
-
-
 def license_by_id(license_id: str) -> License:
     """The licence with this SPDX id; `UNKNOWN_LICENSE` for anything else."""
     if license_id in _BY_ID:
         return _BY_ID[license_id]
     if match := _CC_ID.fullmatch(license_id):
-        found = _creative_commons(match["elements"].lower(), match["version"], (match["port"] or "").lower())
+        found = creative_commons(match["elements"].lower(), match["version"], (match["port"] or "").lower())
         if found is not None and found.id == license_id:
             return found
     return UNKNOWN_LICENSE
@@ -233,8 +164,41 @@ def license_by_id(license_id: str) -> License:
 def unported(license_: License) -> License:
     """The licence that one for the law of one country was made from; any other is that itself."""
     match = _CC_ID.fullmatch(license_.id)
-    made_from = _creative_commons(match["elements"].lower(), match["version"]) if match else None
+    made_from = creative_commons(match["elements"].lower(), match["version"]) if match else None
     return made_from or license_
+
+
+def kind_of(license_: License) -> str:
+    """A licence without its version and country: `CC-BY-SA`, `CC0`, `PDM`; any other is its own kind."""
+    if match := _CC_ID.fullmatch(license_.id):
+        return f"CC-{match['elements']}"
+    return license_.id.removesuffix("-1.0")
+
+
+def strictest(licenses: Sequence[License]) -> License:
+    """The one of these, one at least, that lets the least be done; the first of several that are equal."""
+    return max(licenses, key=_strictness)
+
+
+def _strictness(license_: License) -> tuple[bool, ...]:
+    forbids = (license_.permits_adaptation, license_.permits_commercial_use)
+    return (
+        None in forbids,
+        license_.permits_adaptation is False,
+        license_.permits_commercial_use is False,
+        license_.share_alike,
+        bool(license_.requires_attribution),
+    )
+
+
+@cache
+def every_license() -> tuple[License, ...]:
+    """Each licence that is known here, once for each id."""
+    versions = sorted(_CC_VERSIONS)
+    ported = ((key, port) for key, ports in _SPDX_PORTS.items() for port in ports.split())
+    found = [creative_commons(elements, version) for elements in _CC_ELEMENTS for version in versions]
+    found += [creative_commons(elements, version, port) for (elements, version), port in ported]
+    return (*_BY_ID.values(), *(each for each in found if each is not None))
 
 
 def license_on_record(license_id: str | None, url: str | None) -> License:
@@ -244,26 +208,6 @@ def license_on_record(license_id: str | None, url: str | None) -> License:
     """
     known, declared = license_by_id(license_id or UNKNOWN), license_from_url(url or "")
     return declared if declared is not None and declared.id == known.id else known
-
-
-LICENSE_CHOICES = ("adaptable", "commercial", "any")
-"""What may be asked for instead of one licence: that it permits adaptations, that and commercial use, or anything."""
-
-
-def license_choice(text: str) -> str:
-    """One of `LICENSE_CHOICES`, or the id of the licence that a text names.
-
-    Raises:
-        ValueError: It names none; the message says what would.
-    """
-    wanted = text.strip()
-    if wanted.lower() in LICENSE_CHOICES:
-        return wanted.lower()
-    for words in (wanted, wanted.upper()):
-        if (found := license_from_text(words)) is not None:
-            return found.id
-    choices = ", ".join(LICENSE_CHOICES)
-    raise ValueError(f"a licence is {choices}, or one with its version, such as CC-BY-4.0 or CC0-1.0; got {text!r}")
 
 
 @dataclass(frozen=True)
@@ -293,17 +237,11 @@ def joint_terms(licenses: Sequence[License]) -> Terms | None:
     chosen = demanding[-1] if demanding else None
     if chosen is not None:
         others = [each for each in demanding if each.id != chosen.id]
-        if any(_kind(each) != _kind(chosen) or each.id.endswith("-1.0") for each in others):
+        if any(kind_of(each) != kind_of(chosen) or each.id.endswith("-1.0") for each in others):
             return None
         if chosen.permits_commercial_use and not is_free:
             return None
     return Terms(chosen, any(each.requires_attribution for each in licenses), is_free)
-
-
-def _kind(license_: License) -> str:
-    """A licence without its version and country."""
-    match = _CC_ID.fullmatch(license_.id)
-    return match["elements"] if match else license_.id
 
 
 def _order(license_: License) -> tuple[str, bool, str]:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipeline.errors import SettingsInvalid
-from pipeline.licenses import license_choice, responsibility_words
+from pipeline.license_choices import license_choice
+from pipeline.licenses import responsibility_words
 
 ENVIRONMENT_PREFIX = "DREAMCRAWL_"
 DEFAULT_FILE = "dreamcrawl.toml"
@@ -36,7 +37,7 @@ class CrawlSettings(_Section):
     max_image_bytes: int = Field(32 * 2**20, ge=1024, description="larger files are refused")
     max_pages: int = Field(500, ge=1, description="most pages followed on one site")
     max_depth: int = Field(5, ge=0, description="most links between the start page and a page followed")
-    license: str = Field("adaptable", description="which to take: adaptable, commercial, any, or one such as CC-BY-4.0")
+    license: str = Field("adaptable", description="which to take: a word such as adaptable, or one such as CC-BY-4.0")
     require_license: bool = Field(False, description="leave out pictures without a licence that can be read")
     min_width: int = Field(0, ge=0, description="least width in pixels of pictures taken; 0: any")
     min_height: int = Field(0, ge=0, description="least height in pixels of pictures taken; 0: any")

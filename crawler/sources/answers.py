@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -10,7 +11,8 @@ from typing import Any
 
 from crawler.sources.markup import clean
 from crawler.urls import canonical_url
-from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
+from pipeline.license_declarations import declare
+from pipeline.licenses import UNKNOWN
 from pipeline.records import DeclaredLicense
 
 MAX_TEXT = 4000
@@ -110,21 +112,16 @@ def media_type_by_name(name: str) -> str | None:
     return _MEDIA_TYPES.get(path.rpartition(".")[2].lower())
 
 
-def declared_license(source: str, *, url: Any = None, name: Any = None) -> DeclaredLicense | None:
-    """The licence that an API declares by address, name or both; `unknown` for one that cannot be read.
+def declared_license(source: str, *, url: Any = None, name: Any = None, terms: Any = None) -> DeclaredLicense | None:
+    """The licence that an API declares by address, name or both; `unknown` for one that cannot be read or relied on.
 
     Args:
         source: Who declares it, such as `openverse`.
-        url: Address of the deed, when there is one.
+        url: Address of the deed, or several, when there is one.
         name: Its name, such as `CC BY-SA 4.0`.
+        terms: What else is said of the picture's rights.
     """
-    link, words = text(url), text(name)
-    if link is None and words is None:
-        return None
-    found = (license_from_url(link) if link else None) or (license_from_text(words) if words else None)
-    return DeclaredLicense(
-        id=found.id if found else UNKNOWN,
-        url=found.url if found else address(link),
-        declared_by=source,
-        text=(words or link or "")[:500],
-    )
+    found = declare(source, urls=texts(url), names=texts(name), terms=texts(terms))
+    if found is not None and found.id == UNKNOWN:
+        return dataclasses.replace(found, url=address(found.url))
+    return found

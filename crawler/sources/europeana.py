@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crawler.errors import SourceError
-from crawler.filters import ADAPTABLE, ANY, COMMERCIAL, Filters
+from crawler.filters import Filters
 from crawler.items import ImageItem
 from crawler.sources.answers import (
     address,
@@ -28,7 +28,7 @@ from crawler.sources.answers import (
 )
 from crawler.sources.asking import check_key, check_keywords, check_status, lucene_words, next_cursor, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
-from pipeline.licenses import UNKNOWN, license_by_id
+from pipeline.license_choices import ADAPTABLE, ANY, SHAREABLE, chosen_kinds
 
 ROWS = 100
 _FIRST_CURSOR = "*"
@@ -36,7 +36,7 @@ _ID = re.compile(r"/[\w.-]{1,100}/[\w.~-]{1,400}", re.ASCII)
 _MAX_TAGS = 50
 _MAX_CREATORS = 5
 # Of the licences in use there, these are what Europeana calls `open`; the other ones of Creative Commons `restricted`.
-_OPEN = re.compile(r"CC0-1\.0|PDM-1\.0|CC-BY(?:-SA)?-\d\.\d(?:-[A-Z]+)?")
+_OPEN = frozenset({"CC0", "PDM", "CC-BY", "CC-BY-SA"})
 
 
 class Europeana(ApiSource):
@@ -99,12 +99,14 @@ def _reusability(license_: str) -> str:
     """What Europeana calls the licences that a filter lets pass; empty for any."""
     if license_ == ANY:
         return ""
-    if license_ in (ADAPTABLE, COMMERCIAL):
-        return "open"
-    known = license_by_id(license_)
-    if known.id == UNKNOWN:
+    kinds = chosen_kinds(license_)
+    if not kinds:
         raise SourceError(f"europeana: {license_} is no licence that can be searched for there")
-    return "open" if _OPEN.fullmatch(known.id) else "restricted"
+    if license_ == ADAPTABLE:
+        return "open"
+    if license_ == SHAREABLE:
+        return ""  # open and restricted, and more, which is left out later
+    return "open" if kinds & _OPEN else "restricted"
 
 
 def _item(entry: Mapping[str, Any], keyword: str) -> ImageItem | None:

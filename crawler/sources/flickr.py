@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from crawler.errors import SourceError
-from crawler.filters import ADAPTABLE, ANY, COMMERCIAL, Filters
+from crawler.filters import Filters
 from crawler.items import ImageItem
 from crawler.sources.answers import (
     address,
@@ -29,6 +29,7 @@ from crawler.sources.answers import (
 from crawler.sources.asking import PAUSE_SECONDS, check_key, check_keywords, check_status, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
 from crawler.sources.sizes import LeastSize, Size, suitable
+from pipeline.license_choices import ANY, is_chosen
 from pipeline.licenses import UNKNOWN, license_by_id
 from pipeline.records import DeclaredLicense
 
@@ -171,14 +172,7 @@ class Flickr(ApiSource):
 
 def _wanted(license_: str) -> tuple[str, ...]:
     """Flickr's numbers of the licences that a filter lets pass."""
-    known = {number: license_by_id(spdx) for number, spdx in LICENSES.items()}
-    found = tuple(
-        number
-        for number, each in known.items()
-        if (license_ == ADAPTABLE and each.permits_adaptation)
-        or (license_ == COMMERCIAL and each.permits_adaptation and each.permits_commercial_use)
-        or each.id.lower() == license_.lower()
-    )
+    found = tuple(number for number, spdx in LICENSES.items() if is_chosen(license_by_id(spdx), license_))
     if not found:
         raise SourceError(f"flickr has no photographs under {license_}; it has {', '.join(LICENSES.values())}")
     return found

@@ -21,11 +21,11 @@ from crawler.sources.metadata import (
     json_ld_images,
     microdata_image,
     open_graph,
-    rel_license,
+    rel_licenses,
 )
 from crawler.sources.renditions import Renditions, anchor_around, renditions_of
 from crawler.urls import absolute_url, looks_like_image, looks_like_page, page_url
-from pipeline.licenses import UNKNOWN
+from pipeline.license_declarations import agreed, declare
 from pipeline.records import DeclaredLicense
 
 MAX_PICTURES = 1000
@@ -135,11 +135,8 @@ class _Page:
     @cached_property
     def license(self) -> DeclaredLicense | None:
         """The page's own licence; one in the footer is about the site's text."""
-        for element in self.root.iter("a", "link", "area"):
-            outside = any(above.tag in ("footer", "nav", "header", "aside") for above in element.iterancestors())
-            if not outside and (found := rel_license(element, self.base)):
-                return found
-        return None
+        links = self.root.iter("a", "link", "area")
+        return rel_licenses((each for each in links if not _is_frame(each)), self.base)
 
     def _item(self, picture: _Picture) -> ImageItem:
         blocks = self._facts(picture)
@@ -151,9 +148,17 @@ class _Page:
             tags += _tag_links(container)
         if about:
             tags += self.tags
-        own_license = _license_inside(container, self.base)
-        licenses = [own_license, *(facts.license for facts in blocks), self.license if only else None]
         element = picture.element
+        caption = _caption(element)
+        own_license = agreed(
+            [
+                _license_inside(container, self.base),
+                *(facts.license for facts in blocks),
+                # A caption gives nothing away, but may keep what another place gives.
+                declare("caption", terms=[caption]),
+            ],
+            beside=[caption],
+        )
         return ImageItem(
             image_url=self._best(picture, blocks),
             page_url=self.url,
@@ -163,12 +168,13 @@ class _Page:
                 self.headings[0] if only and self.headings else None,
             ),
             alt=clean(element.get("alt")),
-            caption=_first(_caption(element), *(facts.caption for facts in blocks)),
+            caption=_first(caption, *(facts.caption for facts in blocks)),
             tags=tuple(dict.fromkeys(tags)),
             page_title=tuple(text for text in (self.title, *self.headings[:1]) if text) if about else (),
             creator=_first(*(facts.creator for facts in blocks), _author_inside(container)),
             creator_url=_first(*(facts.creator_url for facts in blocks)),
-            license=_most_certain(licenses),
+            # What is said of the picture itself goes before what is said of the page.
+            license=own_license or (self.license if only else None),
             thumbnail_of=page_url(picture.renditions.page) if picture.renditions.page else None,
         )
 
@@ -282,18 +288,21 @@ def _tag_links(root: Element) -> list[str]:
 def _license_inside(container: Element | None, base: str) -> DeclaredLicense | None:
     if container is None:
         return None
-    return next((found for e in container.iter("a", "link", "area") if (found := rel_license(e, base))), None)
+    return rel_licenses((each for each in container.iter("a", "link", "area") if not _is_frame(each)), base)
+
+
+def _is_frame(element: Element) -> bool:
+    """Whether it stands in what frames every page of the site, and so is about that; an article may have a footer."""
+    around = [above.tag for above in element.iterancestors()]
+    frames = [place for place, tag in enumerate(around) if tag in ("footer", "nav", "header", "aside")]
+    return bool(frames) and (
+        bool({"nav", "aside"} & set(around)) or not {"article", "figure"} & set(around[frames[-1] :])
+    )
 
 
 def _author_inside(container: Element | None) -> str | None:
     links = container.iter("a", "link") if container is not None else ()
     return next((text_of(a) for a in links if "author" in words_of(a.get("rel"))), None)
-
-
-def _most_certain(licenses: list[DeclaredLicense | None]) -> DeclaredLicense | None:
-    """The first that is known by name; else the first at all."""
-    declared = [license_ for license_ in licenses if license_ is not None]
-    return next((license_ for license_ in declared if license_.id != UNKNOWN), declared[0] if declared else None)
 
 
 def _first(*values: str | None) -> str | None:

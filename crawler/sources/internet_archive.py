@@ -12,12 +12,24 @@ from typing import Any
 from urllib.parse import quote
 
 from crawler.errors import SourceError
-from crawler.filters import ADAPTABLE, ANY, COMMERCIAL, Filters
+from crawler.filters import Filters
 from crawler.items import ImageItem
-from crawler.sources.answers import address, iso_date, json_object, mapping, objects, plain, text, texts, whole
+from crawler.sources.answers import (
+    address,
+    declared_license,
+    iso_date,
+    json_object,
+    mapping,
+    objects,
+    plain,
+    text,
+    texts,
+    whole,
+)
 from crawler.sources.asking import check_keywords, check_status, lucene_words, next_cursor, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
-from pipeline.licenses import UNKNOWN, license_by_id, license_from_url
+from pipeline.license_choices import ADAPTABLE, ANY, COMMERCIAL, SHAREABLE, chosen_licenses
+from pipeline.licenses import UNKNOWN, license_from_url
 from pipeline.records import DeclaredLicense
 
 ROWS = 50
@@ -38,7 +50,6 @@ _FORMATS: Mapping[str, str] = {
 _LICENSED = "(licenseurl:*creativecommons* OR licenseurl:*publicdomain*)"
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][\w.-]{0,200}", re.ASCII)
 _HEX = {"sha1": re.compile(r"[0-9a-f]{40}"), "md5": re.compile(r"[0-9a-f]{32}")}
-_RESERVED = re.compile(r"\ball rights reserved\b", re.IGNORECASE)
 _MAX_NAME = 500
 _MAX_CREATORS = 5
 
@@ -162,14 +173,15 @@ def _license_terms(wanted: str) -> str:
     """The part of the query that asks for a licence; the filter looks again at what comes."""
     if wanted == ANY:
         return ""
-    if wanted in (ADAPTABLE, COMMERCIAL):
-        without = " AND NOT licenseurl:*-nc*" if wanted == COMMERCIAL else ""
-        return f" AND {_LICENSED} AND NOT licenseurl:*-nd*{without}"
-    known = license_by_id(wanted)
-    if known.id == UNKNOWN or known.url is None or license_from_url(known.url) != known:
+    if wanted in (SHAREABLE, ADAPTABLE, COMMERCIAL):
+        without = "" if wanted == SHAREABLE else " AND NOT licenseurl:*-nd*"
+        without += " AND NOT licenseurl:*-nc*" if wanted == COMMERCIAL else ""
+        return f" AND {_LICENSED}{without}"
+    addresses = [each.url for each in chosen_licenses(wanted) if each.url and license_from_url(each.url) == each]
+    if not addresses:
         raise SourceError(f"internet-archive: {wanted} is no licence that can be searched for there")
     # Such as `by-sa` of creativecommons.org/licenses/by-sa/4.0/: slashes would need escapes that differ by version.
-    return f" AND licenseurl:*{known.url.split('/')[4]}*"
+    return f" AND licenseurl:*{addresses[0].split('/')[4]}*"
 
 
 def _identifier(value: Any) -> str | None:
@@ -214,12 +226,8 @@ def _hash(file: Mapping[str, Any]) -> str | None:
 
 def _license(about: Mapping[str, Any]) -> DeclaredLicense | None:
     """The licence that `licenseurl` names. The free text of `rights` is kept, and is no licence, but may deny one."""
-    addresses = texts(about.get("licenseurl"))
-    rights = " ".join(texts(about.get("rights")))[:500]
-    if not addresses and not rights:
-        return None
-    found = next((known for each in addresses if (known := license_from_url(each))), None)
-    if found is None or _RESERVED.search(rights):
-        url = address(addresses[0]) if addresses else None
-        return DeclaredLicense(UNKNOWN, url, "internet-archive", rights or addresses[0][:500])
-    return DeclaredLicense(found.id, found.url, "internet-archive", rights or addresses[0][:500])
+    name, rights = InternetArchive.name, " ".join(texts(about.get("rights")))[:500]
+    declared = declared_license(name, url=about.get("licenseurl"), terms=rights)
+    if declared is None and rights:
+        return DeclaredLicense(UNKNOWN, None, name, rights)
+    return declared

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from crawler.errors import SourceError
-from crawler.filters import ADAPTABLE, ANY, COMMERCIAL, Filters
+from crawler.filters import Filters
 from crawler.items import ImageItem
 from crawler.sources.answers import address, iso_date, json_object, media_type_by_name, objects, text, texts, whole
 from crawler.sources.asking import PAUSE_SECONDS, check_keywords, check_status, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
+from pipeline.license_choices import is_chosen
 from pipeline.licenses import CC0
 from pipeline.records import DeclaredLicense
 
@@ -49,7 +50,7 @@ class Met(ApiSource):
             SourceError: No keyword is given, or only pictures under some other licence than CC0 are wanted.
         """
         check_keywords(self.name, keywords)
-        if filters.license.lower() not in (ADAPTABLE, COMMERCIAL, ANY, CC0.id.lower()):
+        if not is_chosen(CC0, filters.license):
             raise SourceError(f"met has pictures under {CC0.id} only, none under {filters.license}")
         return [ApiRequest(self._search_url(keyword, filters), keyword) for keyword in keywords]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from crawler.sources.markup import Element, clean, text_of, web_address, words_of
 from crawler.urls import absolute_url
-from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
+from pipeline.license_declarations import agreed, declare
 from pipeline.records import DeclaredLicense
 
 SCHEMA_ORG = "schema.org"
@@ -17,7 +17,6 @@ OPEN_GRAPH = "open-graph"
 REL_LICENSE = "rel=license"
 
 _IMAGE_TYPES = frozenset({"imageobject", "photograph"})
-_MAX_LICENSE_TEXT = 500
 _MAX_JSON_LD_NODES = 2000
 
 
@@ -36,20 +35,6 @@ class ImageFacts:
     creator: str | None = None
     creator_url: str | None = None
     license: DeclaredLicense | None = None
-
-
-def declare_license(url: str | None, text: str | None, declared_by: str) -> DeclaredLicense | None:
-    """A licence as found: its SPDX id where the address or the words are known, else `unknown`; None without both."""
-    url, text = clean(url), clean(text)
-    if not url and not text:
-        return None
-    found = (license_from_url(url) if url else None) or (license_from_text(text) if text else None)
-    return DeclaredLicense(
-        id=found.id if found else UNKNOWN,
-        url=url or (found.url if found else None),
-        declared_by=declared_by,
-        text=(text or "")[:_MAX_LICENSE_TEXT],
-    )
 
 
 def json_ld_images(root: Element, base: str) -> list[ImageFacts]:
@@ -81,6 +66,8 @@ def microdata_image(scope: Element, base: str) -> ImageFacts | None:
                 values.setdefault(name, element)
     creator = values.get("creator", values.get("author"))
     terms = values.get("license")
+    said = [_text_value(values[name]) or _value(values[name]) for name in _TERMS_KEYS if name in values]
+    link, words = (None, None) if terms is None else (_link(terms, base), text_of(terms) or clean(terms.get("content")))
     return ImageFacts(
         addresses=_addresses(base, *(_value(values[name]) for name in _ADDRESS_KEYS if name in values)),
         title=_text_value(values.get("name")),
@@ -88,7 +75,7 @@ def microdata_image(scope: Element, base: str) -> ImageFacts | None:
         tags=_split_tags(_text_value(values.get("keywords"))),
         creator=_creator_name(creator),
         creator_url=web_address(base, creator.get("href")) if creator is not None else None,
-        license=None if terms is None else declare_license(_link(terms, base), text_of(terms), SCHEMA_ORG),
+        license=declare(SCHEMA_ORG, urls=[link], names=[words], terms=said),
     )
 
 
@@ -99,8 +86,7 @@ def open_graph(root: Element, base: str) -> ImageFacts:
         name = (meta.get("property") or meta.get("name") or "").lower()
         if name.startswith(("og:", "article:")) and (content := clean(meta.get("content"))):
             values.setdefault(name, content)
-    terms = values.get("og:license") or values.get("og:image:license")
-    url = web_address(base, terms) if terms and " " not in terms else None
+    terms = [each for name in ("og:license", "og:image:license") if (each := values.get(name))]
     author = values.get("article:author") or values.get("og:article:author")
     author_url = author if author and author.startswith(("http://", "https://")) else None
     return ImageFacts(
@@ -109,17 +95,45 @@ def open_graph(root: Element, base: str) -> ImageFacts:
         caption=values.get("og:image:alt"),
         creator=None if author_url else author,
         creator_url=author_url,
-        license=declare_license(url, terms, OPEN_GRAPH),
+        license=declare(
+            OPEN_GRAPH,
+            urls=[web_address(base, each) for each in terms if " " not in each],
+            names=[each for each in terms if "://" not in each],
+        ),
     )
 
 
 def rel_license(element: Element, base: str) -> DeclaredLicense | None:
-    """The licence of a link with `rel=license`; None for any other element."""
+    """The licence of a link with `rel=license`, and of what stands around it; None for any other element."""
     if "license" not in words_of(element.get("rel")) or not element.get("href"):
         return None
-    return declare_license(web_address(base, element.get("href")), text_of(element), REL_LICENSE)
+    return declare(
+        REL_LICENSE,
+        urls=[web_address(base, element.get("href"))],
+        names=[text_of(element)],
+        terms=[_words_around(element)],
+    )
 
 
+def rel_licenses(elements: Iterable[Element], base: str) -> DeclaredLicense | None:
+    """What all links with `rel=license` among some elements come to together."""
+    return agreed([rel_license(element, base) for element in elements])
+
+
+def _words_around(element: Element) -> str | None:
+    """The text of the paragraph, caption, cell or entry in which an element stands; None where that is the page."""
+    for above in element.iterancestors():
+        if above.tag in _BLOCKS:
+            return text_of(above)
+        if above.tag not in _INLINE:
+            return None
+    return None
+
+
+# What schema.org has for words on the use of a picture beside its licence.
+_TERMS_KEYS = ("copyrightNotice", "usageInfo", "conditionsOfAccess")
+_BLOCKS = frozenset({"p", "figcaption", "li", "dd", "td", "small", "figure", "blockquote"})
+_INLINE = frozenset({"a", "abbr", "b", "bdi", "cite", "em", "font", "i", "mark", "span", "strong", "u"})
 _ADDRESS_KEYS = ("contentUrl", "url", "image", "thumbnailUrl", "embedUrl")
 
 
@@ -144,8 +158,9 @@ def _is_image(node: Mapping[str, Any]) -> bool:
 def _from_node(node: Mapping[str, Any], base: str) -> ImageFacts:
     people = node.get("creator") or node.get("author")
     person = people[0] if isinstance(people, list) and people else people
-    terms = _first_string(node.get("license"), "@id", "url")
-    is_address = terms is not None and "://" in terms and " " not in terms
+    terms = list(_strings(node.get("license"), "@id", "url", "name"))
+    urls = [each for each in terms if "://" in each and " " not in each]
+    said = [each for name in _TERMS_KEYS for each in _strings(node.get(name), "@id", "url", "name", "text")]
     return ImageFacts(
         addresses=_addresses(
             base, *(_first_string(node.get(key), "@id", "url", "contentUrl") for key in _ADDRESS_KEYS)
@@ -155,7 +170,12 @@ def _from_node(node: Mapping[str, Any], base: str) -> ImageFacts:
         tags=_tags(node.get("keywords")),
         creator=clean(_first_string(person, "name") or _first_string(node.get("creditText"))),
         creator_url=web_address(base, _first_string(person, "url", "@id")) if isinstance(person, dict) else None,
-        license=declare_license(terms if is_address else None, None if is_address else terms, SCHEMA_ORG),
+        license=declare(
+            SCHEMA_ORG,
+            urls=urls,
+            names=[clean(each) for each in terms if each not in urls],
+            terms=[clean(each) for each in said],
+        ),
     )
 
 
@@ -166,6 +186,13 @@ def _first_string(value: Any, *keys: str) -> str | None:
     if isinstance(value, dict):
         value = next((value[key] for key in keys if isinstance(value.get(key), str)), None)
     return value if isinstance(value, str) else None
+
+
+def _strings(value: Any, *keys: str) -> Iterator[str]:
+    """A string, or for each object of a list the first of these keys."""
+    for each in value if isinstance(value, list) else [value]:
+        if (found := _first_string(each, *keys)) is not None:
+            yield found
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from crawler.errors import SourceError
-from crawler.filters import ADAPTABLE, ANY, COMMERCIAL, Filters
+from crawler.filters import Filters
 from crawler.items import ImageItem
 from crawler.sources.answers import (
     address,
@@ -28,7 +28,7 @@ from crawler.sources.answers import (
 from crawler.sources.asking import PAUSE_SECONDS, lucene_phrase, query_url
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, Manners
 from crawler.sources.media_hosts import WIKIMEDIA_ORIGINALS
-from pipeline.licenses import UNKNOWN, license_from_text, license_from_url, unported
+from pipeline.license_choices import ADAPTABLE, ANY, COMMERCIAL, chosen_kinds
 from pipeline.records import DeclaredLicense
 
 PAGE_SIZE = 20
@@ -160,7 +160,7 @@ def _query(filters: Filters) -> tuple[dict[str, str], dict[str, list[str]]]:
     if filters.license in _LICENSE_TYPES:
         params |= _LICENSE_TYPES[filters.license]
     else:
-        params["license"] = licenses[0]
+        params["license"] = ",".join(licenses)
     if filters.mature:
         params["mature"] = "true"
     parts = {"license": licenses, **{name: values for name, (values, _) in wanted.items()}}
@@ -179,16 +179,11 @@ def _licenses(wanted: str) -> list[str]:
     if wanted == ANY:
         return list(LICENSES)
     # The two licences for sampling are not ones that we can read, so nothing under them would be taken.
-    adaptable = [slug for slug in LICENSES if "nd" not in slug and "sampling" not in slug]
-    if wanted == ADAPTABLE:
-        return adaptable
-    if wanted == COMMERCIAL:
-        return [slug for slug in adaptable if "nc" not in slug]
-    slug = {"cc0-1.0": "cc0", "pdm-1.0": "pdm"}.get(wanted.lower())
-    slug = slug or wanted.lower().removeprefix("cc-").rpartition("-")[0]
-    if slug not in LICENSES:
+    kinds = chosen_kinds(wanted)
+    found = [slug for slug in LICENSES if {"cc0": "CC0", "pdm": "PDM"}.get(slug, f"CC-{slug.upper()}") in kinds]
+    if not found:
         raise SourceError(f"openverse has no pictures under the licence {wanted}; it has {', '.join(LICENSES)}")
-    return [slug]
+    return found
 
 
 def _shapes(filters: Filters) -> list[str]:
@@ -242,12 +237,7 @@ def _license(result: Mapping[str, Any]) -> DeclaredLicense | None:
     slug, version = (text(result.get(name)) or "" for name in ("license", "license_version"))
     names = {"": None, "cc0": "CC0 1.0", "pdm": "Public Domain Mark 1.0"}
     name = names.get(slug.lower(), f"CC {slug.upper()} {version}".strip())
-    url = text(result.get("license_url"))
-    by_url, by_name = license_from_url(url or ""), license_from_text(name or "")
-    if by_url is not None and by_name is not None and unported(by_url).id != unported(by_name).id:
-        # Whichever were right, nothing may be built on the other.
-        return DeclaredLicense(UNKNOWN, None, Openverse.name, f"{name}, but {url}"[:500])
-    return declared_license(Openverse.name, url=url, name=name)
+    return declared_license(Openverse.name, url=result.get("license_url"), name=name)
 
 
 def _mature(result: Mapping[str, Any]) -> bool | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler.sources.markup import clean
-from crawler.sources.metadata import declare_license
+from pipeline.license_declarations import declare
 from pipeline.records import DeclaredLicense
 
 MAX_SIDECAR_BYTES = 256 * 1024
@@ -32,7 +32,8 @@ def read_sidecar(picture: Path) -> Sidecar:
     """The facts beside a picture: JSON first, and a text file as the caption where JSON gives none.
 
     JSON keys, all optional: title or name; alt; caption or description; tags or keywords (a list, or words with
-    commas); creator, author or artist; creator_url; license or licence (an SPDX id, a name or an address); license_url.
+    commas); creator, author or artist; creator_url; license or licence (an SPDX id, a name or an address); license_url;
+    rights, copyright and usage_terms, which may go against the licence.
     """
     data: dict[str, Any] = {}
     for candidate in (picture.with_name(picture.name + ".json"), picture.with_suffix(".json")):
@@ -53,7 +54,12 @@ def read_sidecar(picture: Path) -> Sidecar:
         tags=_tags(data.get("tags", data.get("keywords"))),
         creator=_string(data, "creator", "author", "artist"),
         creator_url=_string(data, "creator_url"),
-        license=declare_license(url, terms, DECLARED_BY),
+        license=declare(
+            DECLARED_BY,
+            urls=[url],
+            names=[terms],
+            terms=[_string(data, name) for name in ("rights", "copyright", "usage_terms")],
+        ),
     )
 
 

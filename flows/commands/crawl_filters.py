@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from crawler.filters import FORMATS, SQUARE_TOLERANCE, Filters, Orientation
 from flows.commands.common import ExitCode, ShownError
-from pipeline.licenses import license_choice
 
 if TYPE_CHECKING:
     from pipeline.settings import CrawlSettings
@@ -77,18 +76,6 @@ def _impossible(filters: Filters) -> str | None:
     if filters.min_aspect > high or (filters.max_aspect and filters.max_aspect < low):
         return f"--orientation {filters.orientation} and --aspect exclude each other"
     return None
-
-
-def parse_license(text: str | None) -> str | None:
-    """`--license`.
-
-    Raises:
-        ShownError: No such choice or licence.
-    """
-    try:
-        return None if text is None else license_choice(text)
-    except ValueError as error:
-        raise ShownError(f"--license: {error}", ExitCode.USAGE) from error
 
 
 def parse_orientation(text: str | None) -> Orientation | None:

@@ -17,9 +17,9 @@ from flows.commands.crawl_filters import (
     parse_aspect,
     parse_date,
     parse_formats,
-    parse_license,
     parse_orientation,
 )
+from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment
 
 _FILTERS = "Which pictures"
@@ -66,7 +66,7 @@ class CrawlOptions:
             "--license",
             metavar="adaptable|commercial|any|ID",
             help="adaptable (the usual): its licence permits adaptations, or none is declared; commercial: that, and"
-            " commercial use; any; or one licence, such as CC0-1.0.",
+            f" commercial use. All words: {LICENSE_WORDS}.",
         ),
     ] = None
     require_license: Annotated[
@@ -145,7 +145,7 @@ class CrawlOptions:
             exclusions=unwanted,
             filters=filters_for(
                 environment.values.crawl,
-                license=parse_license(self.license),
+                license=None if self.license is None else parse_license(self.license),
                 require_license=self.require_license,
                 min_width=self.min_width,
                 min_height=self.min_height,

@@ -19,6 +19,7 @@ from flows.commands.common import (
     shows_errors,
     tell_error,
 )
+from flows.commands.licenses import LICENSE_WORDS
 from flows.wiring import open_catalog, open_store, software_version
 
 
@@ -46,7 +47,7 @@ def export(
         list[str] | None,
         typer.Option(
             "--license",
-            help="shareable, adaptable, commercial, any, or an id such as CC0-1.0; may be given several times.",
+            help=f"Only those under it: {LICENSE_WORDS}; may be given several times.",
             metavar="LICENCE",
             show_default="shareable",
         ),
@@ -93,6 +94,10 @@ def export(
         )
         for reason, count in report.left_out.items():
             console.print(f"left out: {count}, {reason}", markup=False)
+        if report.private:
+            console.print(
+                f"{report.private} of them may not be passed on: see ATTRIBUTION.md", style="yellow", markup=False
+            )
         if report.share_alike:
             console.print(f"{report.share_alike} of them are share-alike: see ATTRIBUTION.md", markup=False)
         console.print(report.folder, markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
+from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment, open_catalog, open_store, software_version
 
 
@@ -82,6 +83,15 @@ def items(
     stars: Annotated[
         int | None, typer.Option("--stars", min=1, max=5, help="Only those rated so high or higher.")
     ] = None,
+    license_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--license",
+            help=f"Only those under it: {LICENSE_WORDS}; may be given several times.",
+            metavar="LICENCE",
+            show_default=False,
+        ),
+    ] = None,
     withdrawn: Annotated[
         bool, typer.Option("--withdrawn", help="Those that their site asks not to use, and why.")
     ] = False,
@@ -102,6 +112,7 @@ def items(
         tag=None if tag is None else tag_of(tag),
         stars=stars,
         withdrawn=withdrawn,
+        licenses=tuple(parse_license(each) for each in license_ or ()),
     )
     with open_catalog(environment) as catalog, catalog.read() as uow:
         found = uow.items.list(wanted, limit=limit)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from pipeline.catalog.gallery_values import Cursor, GalleryFilter, Sort
 from pipeline.errors import UsageError
+from pipeline.license_choices import license_choice
 
 DEFAULT_PER_PAGE = 48
 MOST_PER_PAGE = 200
@@ -104,7 +105,7 @@ def read_view(query: Mapping[str, str]) -> View:
             words=_words(text),
             keyword=keyword.casefold() if keyword else None,
             source=_text(query, "source"),
-            license_id=_text(query, "license"),
+            license_id=_license(query),
             preset=_text(query, "preset"),
             dreamed={"yes": True, "no": False, "": None}[_choice(query, "dreamed", ("yes", "no"))],
             near_duplicates=_choice(query, "near", ("show", "hide")) == "show",
@@ -144,6 +145,15 @@ def _text(query: Mapping[str, str], name: str) -> str | None:
     if len(value) > _LONGEST_TEXT:
         raise UsageError(f"`{name}` is longer than {_LONGEST_TEXT} characters; shorten it")
     return value or None
+
+
+def _license(query: Mapping[str, str]) -> str | None:
+    if (text := _text(query, "license")) is None:
+        return None
+    try:
+        return license_choice(text)
+    except ValueError as error:
+        raise UsageError(f"`license`: {error}") from error
 
 
 def _choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

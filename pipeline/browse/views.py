@@ -177,7 +177,7 @@ def sizes_text(sizes: Any) -> str:
 
 
 def license_label(license_id: str | None) -> str:
-    """A licence's name; its id where the name is not known, and `Unknown licence` without one."""
+    """A licence's name; what was asked for where that is no licence, and `Unknown licence` without one."""
     license_ = license_by_id(license_id or UNKNOWN)
     return license_.name if license_.id != UNKNOWN or license_id in {None, UNKNOWN} else str(license_id)
 

@@ -25,7 +25,7 @@ class GalleryFilter:
             without case and accents. What is written without spaces, as Japanese, is found anywhere.
         keyword: A keyword that the item matched, in lower case.
         source: Name of a source that sighted it.
-        license_id: As in `pipeline.licenses`; `unknown` also finds items without any declared licence.
+        license_id: As `pipeline.license_choices` has it; `unknown` also finds items without any declared licence.
         preset: A preset that made a dream of it.
         dreamed: True for items with a dream, False for those without, None for both.
         near_duplicates: Whether items that are near to a representative are shown as well.

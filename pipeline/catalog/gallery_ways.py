@@ -21,6 +21,7 @@ from pipeline.catalog.search import DOCUMENT
 from pipeline.catalog.search_text import Facet, facet_word, phrases_of
 from pipeline.catalog.tables import RunItemRow
 from pipeline.catalog.upserts import table_of
+from pipeline.license_choices import ANY, chosen_licenses
 
 # Up to so many ids are put into a set, to be looked up on a walk; and of so many matches each is looked up in a run.
 MOST_IN_SET = 20_000
@@ -186,6 +187,12 @@ class Ways:
         return self.run_items.where(_RUN_ITEM.c.item_id == item_id).exists()
 
 
+def _license_words(choice: str) -> tuple[str, ...]:
+    """The words of the licences that are asked for; of an id that is not known here its own."""
+    found = [each.id for each in chosen_licenses(choice)] or [choice]
+    return tuple(facet_word(Facet.LICENSE, each) for each in found)
+
+
 def query_of(wanted: GalleryFilter) -> search.Query:
     """What a filter looks for in the index; all but the run."""
     facets = [facet_word(Facet.NEAR)] if wanted.only_near_duplicates else []
@@ -193,7 +200,6 @@ def query_of(wanted: GalleryFilter) -> search.Query:
     for facet, value in (
         (Facet.KEYWORD, wanted.keyword),
         (Facet.SOURCE, wanted.source),
-        (Facet.LICENSE, wanted.license_id),
         (Facet.PRESET, wanted.preset),
         (Facet.TAG, wanted.tag),
         (Facet.DREAMED, "1" if wanted.dreamed else None),
@@ -203,6 +209,8 @@ def query_of(wanted: GalleryFilter) -> search.Query:
     if wanted.dreamed is False:
         without.append(facet_word(Facet.DREAMED, "1"))
     groups: list[tuple[str, ...]] = [(word,) for word in facets]
+    if wanted.license_id not in {None, ANY}:
+        groups.append(_license_words(str(wanted.license_id)))
     if wanted.stars is not None:
         groups.append(tuple(facet_word(Facet.STARS, str(stars)) for stars in range(wanted.stars, 6)))
     phrases = phrases_of(" ".join(wanted.words))

@@ -284,6 +284,7 @@ class ItemFilter:
         near_duplicates: Whether near duplicates are listed too.
         run_id: Met by this run.
         text: Every word of it begins a word of the title, creator, keywords, tags or of what a page said of the
+        licenses: Under one of these, as `pipeline.license_choices` has them; none of them: under any.
             picture; without case and accents.
         tag: A tag that a person gave it.
         stars: At least so many, 1 to 5.
@@ -294,6 +295,7 @@ class ItemFilter:
     keyword: str | None = None
     source: str | None = None
     license_id: str | None = None
+    licenses: tuple[str, ...] = ()
     dreamed: bool | None = None
     near_duplicates: bool = True
     run_id: int | None = None

@@ -15,11 +15,22 @@ from pipeline.whole_files import whole_file
 
 TEXT, TABLE = "ATTRIBUTION.md", "ATTRIBUTION.csv"
 
-_COLUMNS = ("key", "title", "creator", "creator_url", "source", "license", "license_url", "share_alike", "credit")
+_COLUMNS = (
+    "key",
+    "title",
+    "creator",
+    "creator_url",
+    "source",
+    "license",
+    "license_url",
+    "share_alike",
+    "credit",
+    "may_be_shared",
+)
 _HEAD = """# Attribution
 
 Each picture with its title, author, source and licence. Pictures marked *share-alike* may be passed on, altered or not,
-under that licence only. Pictures are named by their key.
+under that licence only; those marked *private* may not be passed on at all. Pictures are named by their key.
 
 """
 
@@ -31,6 +42,7 @@ class Attributions:
         self._text = text
         self._table = table
         self.share_alike = 0
+        self.private = 0
         text.write(_HEAD.encode())
         table.write(_csv_line(_COLUMNS))
 
@@ -38,8 +50,9 @@ class Attributions:
         """One line in each."""
         credit = sample.credit
         self.share_alike += credit.share_alike
-        mark = " *Share-alike.*" if credit.share_alike else ""
-        self._text.write(f"- {sample.key}: {markdown_text(credit.line)}{mark}\n".encode("utf-8", "replace"))
+        self.private += not credit.may_be_shared
+        marks = "".join(f" *{mark}.*" for mark in _marks(credit))
+        self._text.write(f"- {sample.key}: {markdown_text(credit.line)}{marks}\n".encode("utf-8", "replace"))
         self._table.write(_csv_line(_cells(sample.key, credit)))
 
 
@@ -52,6 +65,18 @@ def attributions_in(folder: Path) -> Iterator[Attributions]:
     """
     with whole_file(folder / TEXT) as text, whole_file(folder / TABLE) as table:
         yield Attributions(text, table)
+
+
+def _marks(credit: Credit) -> Iterator[str]:
+    if not credit.may_be_shared:
+        yield "Private"
+        return
+    if credit.share_alike:
+        yield "Share-alike"
+    if credit.license.permits_commercial_use is False:
+        yield "Not for commercial use"
+    if credit.license.permits_adaptation is False:
+        yield "Not to be altered"
 
 
 def _cells(key: str, credit: Credit) -> tuple[str, ...]:
@@ -67,6 +92,7 @@ def _cells(key: str, credit: Credit) -> tuple[str, ...]:
         credit.license_url,
         share_alike,
         credit.line,
+        "yes" if credit.may_be_shared else "no",
     )
 
 

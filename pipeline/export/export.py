@@ -42,6 +42,7 @@ class ExportReport:
         written: Shards written now; the others were there already, as they would be.
         bytes: Sizes of the pictures together.
         share_alike: Pictures that may be passed on under their own licence only.
+        private: Pictures that may not be passed on; only `any` and `unknown` take such.
         left_out: Reason -> how many pictures.
     """
 
@@ -51,6 +52,7 @@ class ExportReport:
     written: int = 0
     bytes: int = 0
     share_alike: int = 0
+    private: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -153,9 +155,11 @@ def _export(
             written=sum(not shard.kept for shard in written),
             bytes=sum(shard.size_bytes for shard in written),
             share_alike=attributions.share_alike,
+            private=attributions.private,
             left_out={reason: count for reason, count in sorted(left_out.items()) if count},
         )
-        counts = {"samples": report.samples, "shards": shards, "bytes": report.bytes, "share_alike": report.share_alike}
+        kinds = {"share_alike": report.share_alike, "private": report.private}
+        counts = {"samples": report.samples, "shards": shards, "bytes": report.bytes, **kinds}
         result = {"complete": not report.damaged, **counts, "left_out": dict(report.left_out)}
         _write_json(folder / MANIFEST, {**facts, **result})
         for name in (TABLE, TEXT, MANIFEST):

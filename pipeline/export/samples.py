@@ -11,16 +11,18 @@ from typing import Any
 from pipeline.catalog import export_queries
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.values import Derivation, Item, ItemKeyword, Sighting
-from pipeline.licenses import License, license_on_record
+from pipeline.licenses import UNKNOWN, License, license_on_record, strictest
 from pipeline.provenance.attribution import (
     credit_dream,
     credit_original,
+    input_ids,
     inputs_on_record,
     license_address,
     license_of,
+    licenses_of_inputs,
 )
 from pipeline.provenance.permission import permission_on_record
-from pipeline.provenance.sharing import Sharing, public_url, sharing_of, web_address
+from pipeline.provenance.sharing import PRIVATE, Sharing, public_url, sharing_of, web_address
 
 SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 """Media type -> ending of the picture's file."""
@@ -36,6 +38,7 @@ class Credit:
     Attributes:
         line: All of it in one sentence.
         share_alike: Whether what is made of the picture must carry its licence.
+        may_be_shared: Whether the picture may be passed on.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Credit:
     license: License
     license_url: str
     share_alike: bool
+    may_be_shared: bool
     line: str
 
 
@@ -101,6 +105,7 @@ def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Se
         sightings = export_queries.sightings(session, item_ids)
         keywords = export_queries.keywords(session, item_ids)
         dreams = export_queries.derivations(session, [dream_id for _, dream_id in entries if dream_id])
+        inputs = export_queries.items(session, input_ids(dreams.values()))
         digests = [item.blob_sha256 for item in items.values()] + [dream.blob_sha256 for dream in dreams.values()]
         blobs = export_queries.blobs(session, digests)
     samples = []
@@ -113,7 +118,7 @@ def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Se
         caption = next(filter(None, [*(each.caption for each in seen), item.title, *(each.alt for each in seen)]), "")
         about = _about(key, item, seen, caption=caption, media_type=blob.media_type, keywords=keywords.get(item_id, []))
         if dream is not None:
-            about |= _altered(item, dream, credit=credit_dream(item, seen, dream))
+            about |= _altered(item, dream, inputs, credit=credit_dream(item, seen, dream))
         samples.append(
             Sample(
                 key=key,
@@ -122,7 +127,7 @@ def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Se
                 about=about,
                 sha256=blob.sha256,
                 size_bytes=blob.size_bytes,
-                credit=_credit(item, seen, dream),
+                credit=_credit(item, seen, dream, inputs),
             )
         )
     return samples
@@ -175,8 +180,7 @@ def _about(
         "license": license_.id,
         "license_name": license_.name,
         "license_url": license_address(item),
-        "attribution": next(filter(None, (each.attribution for each in sightings)), None)
-        or credit_original(item, sightings),
+        "attribution": credit_original(item, sightings),
         "source": first.source if first else None,
         "source_id": first.source_id if first else None,
         "created": next(filter(None, (each.made_at for each in sightings)), None),
@@ -188,10 +192,10 @@ def _about(
     }
 
 
-def _altered(item: Item, dream: Derivation, *, credit: str) -> dict[str, Any]:
+def _altered(item: Item, dream: Derivation, inputs: Mapping[int, Item], *, credit: str) -> dict[str, Any]:
     """What a dream's JSON says otherwise than its source's, and how it was made."""
     manifest = dream.manifest
-    permission, sharing = permission_on_record(manifest), _sharing(item, dream)
+    permission, sharing = permission_on_record(manifest), _sharing(item, dream, inputs)
     render = manifest.get("render")
     return {
         "width": dream.width,
@@ -225,37 +229,42 @@ def _altered(item: Item, dream: Derivation, *, credit: str) -> dict[str, Any]:
             "permission": permission.to_json() if permission else None,
             "sharing": sharing.to_json(),
         },
-        **_license_fields(sharing),
+        **_license_fields(item, _license_of_dream(item, dream, inputs)),
     }
 
 
-def _license_fields(sharing: Sharing) -> dict[str, Any]:
-    """The licence that the dream itself must carry, in the fields of its original's; nothing where it may be chosen."""
-    if sharing.license_id is None:
-        return {}
-    demanded = license_on_record(sharing.license_id, sharing.license_url)
-    return {"license": demanded.id, "license_name": demanded.name, "license_url": demanded.url}
+def _license_fields(item: Item, license_: License) -> dict[str, Any]:
+    """The licence of a dream in the fields of its original's."""
+    address = license_address(item) if license_ == license_of(item) else license_.url
+    return {"license": license_.id, "license_name": license_.name, "license_url": address}
 
 
-def _sharing(item: Item, dream: Derivation) -> Sharing:
+def _license_of_dream(item: Item, dream: Derivation, inputs: Mapping[int, Item]) -> License:
+    """The one that it must carry; where its maker may choose, the strictest that one of its parts is under.
+
+    A guide may forbid commercial use, or be share-alike, where the original does not and is not.
+    """
+    sharing = _sharing(item, dream, inputs)
+    if sharing.license_id is not None:
+        return license_on_record(sharing.license_id, sharing.license_url)
+    return strictest([license_of(item), *licenses_of_inputs(dream, inputs)])
+
+
+def _sharing(item: Item, dream: Derivation, inputs: Mapping[int, Item]) -> Sharing:
     """The terms of a dream by what is known of its parts today."""
-    declared = [each.get("license") for each in inputs_on_record(dream.manifest)]
-    parts = [
-        license_on_record(str(each.get("id")), str(each.get("url") or ""))
-        for each in declared
-        if isinstance(each, Mapping)
-    ]
+    parts = licenses_of_inputs(dream, inputs)
     return sharing_of(license_of(item), *parts, permission=permission_on_record(dream.manifest))
 
 
-def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None) -> Credit:
+def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None, inputs: Mapping[int, Item]) -> Credit:
     license_, license_url, first = license_of(item), license_address(item), _first(sightings)
     creator_url = web_address(next(filter(None, (each.creator_url for each in sightings)), None))
     line = credit_original(item, sightings) if dream is None else credit_dream(item, sightings, dream)
-    # A guide may be share-alike where the original is not; what the dream must carry is told then.
-    if dream is not None and (sharing := _sharing(item, dream)).license_id is not None:
-        license_ = license_on_record(sharing.license_id, sharing.license_url)
-        license_url = license_.url
+    may_be_shared = license_.id != UNKNOWN
+    if dream is not None:
+        license_ = _license_of_dream(item, dream, inputs)
+        license_url = _license_fields(item, license_)["license_url"]
+        may_be_shared = _sharing(item, dream, inputs).terms != PRIVATE
     return Credit(
         title=item.title or "",
         creator=item.creator or "",
@@ -264,6 +273,7 @@ def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None)
         license=license_,
         license_url=license_url or "",
         share_alike=license_.share_alike,
+        may_be_shared=may_be_shared,
         line=line,
     )
 

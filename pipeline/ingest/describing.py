@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.catalog.values import NewSighting
-from pipeline.licenses import UNKNOWN, license_from_text, license_from_url
+from pipeline.catalog.texts import storable
+from pipeline.catalog.values import Item, NewSighting
+from pipeline.license_declarations import agreed, declare
+from pipeline.license_texts import goes_against
+from pipeline.licenses import UNKNOWN, kind_of, license_on_record
 from pipeline.records import CrawlRecord, DeclaredLicense
 
 MAX_TITLE = 500
@@ -26,7 +29,7 @@ def sighting_of(
     """The sighting that a record tells of.
 
     relation: first, same_bytes or same_pixels.
-    embedded: What the file says of itself; its licence counts when the page declares none.
+    embedded: What the file says of itself; see `license_of`.
     """
     declared = license_of(record, embedded)
     seen_at = moment(record.found_at)
@@ -69,18 +72,38 @@ def consent_of(record: CrawlRecord) -> dict[str, Any] | None:
 
 
 def license_of(record: CrawlRecord, embedded: Mapping[str, str]) -> DeclaredLicense | None:
-    """The licence that the page declares, or else the one in the file; None when neither declares any."""
-    if record.license is not None:
-        return record.license
-    url, rights = embedded.get("license_url"), embedded.get("copyright", "")
-    if url is None and not rights:
-        return None
-    found = (license_from_url(url) if url else None) or license_from_text(rights)
-    return DeclaredLicense(
-        id=found.id if found else UNKNOWN,
-        url=found.url if found else url,
-        declared_by=embedded.get("declared_by", "exif"),
-        text=rights,
+    """The licence that the page declares, unless the file goes against it; else the one in the file.
+
+    None when neither declares any.
+    """
+    page, file = record.license, _license_in_file(embedded)
+    if page is None:
+        return file
+    return page if page.id == UNKNOWN else agreed([page, file], beside=[embedded.get("terms")])
+
+
+def takes_back(declared: DeclaredLicense | None, item: Item) -> bool:
+    """Whether what is declared of a picture that was met before cannot be true with the licence it has.
+
+    Another version of the same licence takes nothing back: both may have been given.
+    """
+    known = license_on_record(item.license_id, item.license_url)
+    if declared is None or known.id == UNKNOWN:
+        return False
+    if declared.id == UNKNOWN:
+        return goes_against(declared.text or declared.url or "", known)
+    return kind_of(license_on_record(declared.id, declared.url)) != kind_of(known)
+
+
+def _license_in_file(embedded: Mapping[str, str]) -> DeclaredLicense | None:
+    """What the file declares of itself: also a copyright without a licence, which is unknown then."""
+    names = [embedded.get("copyright"), embedded.get("usage_terms")]
+    declared_by = embedded.get("declared_by", "exif")
+    return declare(
+        declared_by,
+        urls=[embedded.get("license_url"), embedded.get("web_statement")],
+        names=names,
+        terms=[embedded.get("terms")],
     )
 
 
@@ -100,8 +123,7 @@ def clean(text: str | None, most: int | None = None) -> str | None:
     """
     if not text:
         return None
-    fit = text[:most].replace("\0", "").encode("utf-8", errors="replace").decode("utf-8")
-    return fit or None
+    return storable(text[:most]) or None
 
 
 def _http(record: CrawlRecord) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from pipeline.ingest.candidates import (
     Taken,
     Unfit,
 )
-from pipeline.ingest.describing import MAX_DETAIL, clean, moment, sighting_of
+from pipeline.ingest.describing import MAX_DETAIL, clean, license_of, moment, sighting_of, takes_back
 from pipeline.ingest.examining import Examiner
 from pipeline.ingest.recording import facts_of, keywords_of, record_failure, record_fetch, record_known
 from pipeline.ingest.validation import Examined
@@ -171,6 +171,9 @@ class Intake:
         record_fetch(uow, record, state="kept", item_id=item_id, sha256=picture.sha256, examined=picture.examined)
         if relation != _FIRST:  # a new item has all that is said of it, and no address that was withdrawn
             uow.items.fill_in(item_id, facts_of(record, picture.embedded))
+            item = uow.items.get(item_id)
+            if item is not None and takes_back(license_of(record, picture.embedded), item):
+                uow.items.doubt_license(item_id)
             refresh_withdrawal(uow, item_id)
             self._settle_file(uow, picture, item_id)
         return taken

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.catalog.values import Derivation, Item, Sighting
-from pipeline.licenses import UNKNOWN, License
+from pipeline.licenses import UNKNOWN, License, license_on_record
+from pipeline.provenance.canonical import cut_text
 from pipeline.provenance.permission import Basis, license_of, permission_on_record
 from pipeline.provenance.sharing import public_url, web_address
 
 __all__ = ["credit_dream", "credit_original", "license_address", "license_of", "permissions", "responsibility_of"]
 
+MAX_PART_BYTES = 300
+"""Of one text of a page in the credit of several pictures."""
+
+_LONGEST_ID = 11  # a letter and ten digits
 # Marks that turn the direction of all text after them, past the end of the title that holds them.
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -23,10 +28,20 @@ def license_address(item: Item) -> str | None:
 
 
 def credit_original(item: Item, sightings: Sequence[Sighting]) -> str:
-    """The credit of an original, in the order that Creative Commons recommends (TASL)."""
+    """The credit of an original, in the order that Creative Commons recommends (TASL).
+
+    The credit that its source asks for follows, where it is none of the words before.
+    """
     title = f"\u201c{_one_line(item.title)}\u201d" if item.title else f"Untitled picture i{item.id}"
     creator = f" by {_one_line(item.creator)}" if item.creator else ", creator unknown"
-    return f"{title}{creator}{_source(sightings)}, {_license(item)}."
+    line = f"{title}{creator}{_source(sightings)}, {_license(item)}."
+    given = _one_line(credit_given(sightings))
+    return f"{line} Credit as given: {given.removesuffix('.')}." if given and given not in line else line
+
+
+def credit_given(sightings: Sequence[Sighting]) -> str:
+    """The credit in the words of the first source that asks for one; empty where none does."""
+    return next(filter(None, (each.attribution for each in sightings)), "")
 
 
 def credit_dream(item: Item, sightings: Sequence[Sighting], dream: Derivation) -> str:
@@ -44,9 +59,15 @@ def credit_dream(item: Item, sightings: Sequence[Sighting], dream: Derivation) -
 
 
 def credit_input(entry: Mapping[str, Any]) -> str:
-    """The credit of a guide or mask, without a full stop, from a dream's record of it."""
-    title = f"\u201c{_one_line(str(entry['title']))}\u201d" if entry.get("title") else f"picture {entry.get('item')}"
-    creator = f" by {_one_line(str(entry['creator']))}" if entry.get("creator") else ", creator unknown"
+    """The credit of a guide or mask, without a full stop, from a dream's record of it.
+
+    Texts of pages are cut one by one, or a long title would push out the licence.
+    """
+    title = f"\u201c{_short(entry['title'])}\u201d" if entry.get("title") else f"picture {entry.get('item')}"
+    creator = f" by {_short(entry['creator'])}" if entry.get("creator") else ", creator unknown"
+    page = str(entry.get("page_url") or "")
+    if page and len(page.encode()) <= MAX_PART_BYTES:
+        creator += f", {page}"
     told = entry.get("license")
     license_ = told if isinstance(told, Mapping) else {}
     is_known = license_.get("id") not in {None, UNKNOWN}
@@ -59,6 +80,37 @@ def inputs_on_record(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The other pictures that had a part in a dream, guides and masks, as its manifest names them."""
     inputs = manifest.get("inputs")
     return [each for each in inputs if isinstance(each, Mapping)] if isinstance(inputs, list | tuple) else []
+
+
+def input_id(entry: Mapping[str, Any]) -> int:
+    """The item that a guide or mask is, from a dream's record of it; 0 where that names none."""
+    name = str(entry.get("item", ""))
+    return int(name[1:]) if name[1:].isascii() and name[1:].isdecimal() and len(name) < _LONGEST_ID else 0
+
+
+def input_ids(dreams: Iterable[Derivation]) -> list[int]:
+    """The items that guides and masks of these dreams are, each once."""
+    found = (input_id(each) for dream in dreams for each in inputs_on_record(dream.manifest))
+    return list(dict.fromkeys(item_id for item_id in found if item_id))
+
+
+def licenses_of_inputs(dream: Derivation, items: Mapping[int, Item]) -> list[License]:
+    """The licences of a dream's guides and masks by what is known today, else by its record.
+
+    items: Those of `input_ids`, as far as they are in the catalog.
+    """
+    found = []
+    for entry in inputs_on_record(dream.manifest):
+        item = items.get(input_id(entry))
+        told = entry.get("license")
+        on_record: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+        is_here = item is not None and item.pixel_sha256 == entry.get("pixel_sha256")
+        found.append(
+            license_of(item)
+            if item is not None and is_here
+            else license_on_record(str(on_record.get("id")), str(on_record.get("url") or ""))
+        )
+    return found
 
 
 def responsibility_of(dream: Derivation) -> str:
@@ -95,6 +147,10 @@ def _license(item: Item) -> str:
     address = license_address(item)
     name = license_.name if license_.id != UNKNOWN else "licence unknown"
     return f"{name} ({address})" if address else name
+
+
+def _short(text: Any) -> str:
+    return cut_text(_one_line(str(text)), MAX_PART_BYTES)
 
 
 def _one_line(text: str) -> str:

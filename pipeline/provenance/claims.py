@@ -47,7 +47,7 @@ def original_of(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 def inputs_of(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The descriptions of the guides and masks, as `inputTo`, in the order of the record."""
     return [
-        _described(each, f"input-{number}", "inputTo", page=None)
+        _described(each, f"input-{number}", "inputTo", page=each.get("page_url"))
         for number, each in enumerate(manifest.get("inputs", ()), start=1)
     ]
 

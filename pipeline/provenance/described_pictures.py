@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.catalog.values import Item, Sighting
+from pipeline.provenance.attribution import credit_given
 from pipeline.provenance.canonical import canonical_json, cut_text, escape_xml
 from pipeline.provenance.permission import license_of
 from pipeline.provenance.sharing import public_url, web_address
@@ -19,9 +20,14 @@ MAX_SIGHTINGS_BYTES = 12_000
 _MAX_RULE_BYTES, _MAX_NAME_BYTES, _MOST_CONVENTIONS = 500, 60, 16
 
 
-def described_input(item: Item) -> dict[str, Any]:
-    """A guide or a mask: another picture that had a part in the dream, as C2PA's relationship of that name has it."""
+def described_input(item: Item, sightings: Sequence[Sighting] = ()) -> dict[str, Any]:
+    """A guide or a mask: another picture that had a part in the dream, as C2PA's relationship of that name has it.
+
+    sightings: all of the item's, oldest first; may be empty.
+    """
     license_ = license_of(item)
+    first = next((each for each in sightings if each.relation == "first"), sightings[0] if sightings else None)
+    where = web_address(first.page_url) or web_address(first.image_url) if first else None
     return {
         "relationship": "inputTo",
         "item": f"i{item.id}",
@@ -29,6 +35,7 @@ def described_input(item: Item) -> dict[str, Any]:
         "pixel_sha256": item.pixel_sha256,
         "title": _text(item.title),
         "creator": _text(item.creator),
+        "page_url": _url(where),
         "license": {"id": license_.id, "name": license_.name, "url": license_.url or _url(item.license_url)},
     }
 
@@ -50,6 +57,7 @@ def described_source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any
         "format": item.format,
         "title": _text(item.title),
         "creator": _text(item.creator),
+        "attribution": _text(credit_given(sightings) or None),
         "image_url": _url(first.image_url) if first else None,
         "page_url": _url(first.page_url) if first else None,
         "source": _text(first.source) if first else None,

@@ -171,6 +171,7 @@ def build_manifest(
     created_at: datetime,
     software_version: str,
     inputs: Sequence[Item] = (),
+    input_sightings: Mapping[int, Sequence[Sighting]] | None = None,
     permission: Permission | None = None,
     signature: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -178,6 +179,7 @@ def build_manifest(
 
     sightings: all of the item's, oldest first; may be empty.
     inputs: guides and masks that the recipe names.
+    input_sightings: item id -> where each of these was met, oldest first; what is left out was met nowhere.
     facts: what the renderer said; see `REQUIRED_FACTS`.
     permission: on what grounds it may be made; None leaves that out.
     signature: with which certificate the file will be signed; None when it will not be.
@@ -220,7 +222,7 @@ def build_manifest(
         },
         "engine_version": identity.engine_version,
         "profile": identity.profile,
-        "inputs": [described_input(each) for each in inputs],
+        "inputs": [described_input(each, (input_sightings or {}).get(each.id, ())) for each in inputs],
         "render": dict(facts),
         "sharing": sharing_of(*map(license_of, (item, *inputs)), permission=permission).to_json(),
         "output": {

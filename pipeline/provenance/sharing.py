@@ -9,6 +9,9 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from pipeline.licenses import License, joint_terms
 from pipeline.provenance.permission import Basis, Permission
 
+PRIVATE = "private"
+"""The terms of a dream that is not to be passed on."""
+
 
 @dataclass(frozen=True)
 class Sharing:
@@ -44,7 +47,7 @@ def sharing_of(*licenses: License, permission: Permission | None = None) -> Shar
     """
     terms = joint_terms(licenses) if all(each.permits_adaptation for each in licenses) else None
     if terms is None:
-        return Sharing("private", _why_private(licenses, permission))
+        return Sharing(PRIVATE, _why_private(licenses, permission))
     words = []
     if terms.requires_attribution:
         words.append("name the creator, the source and the licence, and say that the picture was altered")

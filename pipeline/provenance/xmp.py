@@ -14,8 +14,15 @@ from typing import Any
 
 from defusedxml.ElementTree import fromstring
 
-from pipeline.licenses import CC0, NASA_MEDIA_GUIDELINES, PUBLIC_DOMAIN_DEDICATION, PUBLIC_DOMAIN_MARK
-from pipeline.provenance.attribution import credit_input, inputs_on_record
+from pipeline.licenses import (
+    CC0,
+    NASA_MEDIA_GUIDELINES,
+    PUBLIC_DOMAIN_DEDICATION,
+    PUBLIC_DOMAIN_MARK,
+    license_on_record,
+    strictest,
+)
+from pipeline.provenance.attribution import MAX_PART_BYTES, credit_input, inputs_on_record
 from pipeline.provenance.canonical import NotJson, canonical_json, clean_text, cut_text, escape_xml, parse_object
 from pipeline.provenance.containers import find_xmp
 from pipeline.provenance.manifest import (
@@ -30,8 +37,7 @@ NAMESPACE = "urn:dreamcrawl:xmp:1.0:"
 # XMP specification part 3, section 1.1.3: one APP1 segment without the namespace's name.
 JPEG_MAX_PACKET_BYTES = 65_502
 MAX_TITLE_BYTES = 500
-MAX_ATTRIBUTION_BYTES = 1_500
-_MAX_PART_BYTES = 300
+MAX_ATTRIBUTION_BYTES = 3_000
 # Half of what a JPEG holds: in XML some characters take more room.
 _MAX_SHEET_BYTES = 10_000
 SIDE_BY_SIDE = "Pictures and what a neural network made of them (DeepDream), side by side."
@@ -80,7 +86,7 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
         ValueError: The packet is longer than `max_bytes`.
     """
     source, network, sharing = manifest["source"], manifest["network"], manifest["sharing"]
-    license_ = source["license"]
+    license_ = _strictest_part(manifest)
     software = f"{manifest['software']['name']} {manifest['software']['version']}"
     look = f"the recipe {manifest['preset']}" if manifest["preset"] else "a recipe of one's own"
     page = source["page_url"] or source["image_url"]
@@ -99,14 +105,14 @@ def write_xmp(manifest: Mapping[str, Any], *, max_bytes: int | None = None) -> b
         _alternative("dc:rights", attribution(manifest), max_bytes=MAX_ATTRIBUTION_BYTES),
         _alternative("dc:description", description, max_bytes=MAX_ATTRIBUTION_BYTES),
         _simple("dc:source", page),
-        _simple("photoshop:Credit", _credit(source), max_bytes=MAX_TITLE_BYTES),
+        _simple("photoshop:Credit", source.get("attribution") or _credit(source), max_bytes=MAX_TITLE_BYTES),
         _simple("photoshop:Source", page),
         _simple("photoshop:Instructions", sharing["note"], max_bytes=MAX_ATTRIBUTION_BYTES),
         _simple("photoshop:DateCreated", manifest["created_at"]),
         _alternative("Iptc4xmpCore:AltTextAccessibility", titled),
         _alternative("xmpRights:UsageTerms", sharing["note"], max_bytes=MAX_ATTRIBUTION_BYTES),
         _simple("xmpRights:WebStatement", sharing["license_url"] or license_["url"]),
-        _simple("xmpRights:Marked", _marked(license_["id"])),
+        _simple("xmpRights:Marked", _marked(str(license_["id"]))),
         _simple("Iptc4xmpExt:DigitalSourceType", digital_source_type(manifest)),
         _simple("Iptc4xmpExt:AISystemUsed", f"{software}, network {network['name']}", max_bytes=MAX_TITLE_BYTES),
         _simple("Iptc4xmpExt:AISystemVersionUsed", manifest["software"]["version"], max_bytes=MAX_TITLE_BYTES),
@@ -156,9 +162,11 @@ def attribution(manifest: Mapping[str, Any]) -> str:
     title = f'"{_cut(source["title"])}"' if source["title"] else "Untitled picture"
     author = f" by {_cut(source['creator'])}" if source["creator"] else ", author unknown"
     address = source["page_url"] or source["image_url"]
-    page = f" ({address})" if address and len(address.encode()) <= _MAX_PART_BYTES else ""
-    line = f"{title}{author}{page}, {source['license']['name']}; altered by a neural network"
-    return "; ".join([line, *(f"with {_cut(credit_input(each))}" for each in inputs_on_record(manifest))])
+    page = f" ({address})" if address and len(address.encode()) <= MAX_PART_BYTES else ""
+    license_ = source["license"]
+    deed = f" ({license_['url']})" if license_["url"] and len(license_["url"].encode()) <= MAX_PART_BYTES else ""
+    line = f"{title}{author}{page}, {license_['name']}{deed}; altered by a neural network"
+    return "; ".join([line, *(f"with {credit_input(each)}" for each in inputs_on_record(manifest))])
 
 
 def read_xmp(data: bytes) -> Embedded | None:
@@ -201,6 +209,15 @@ def _derived_from(source: Mapping[str, Any]) -> str:
     return f'<xmpMM:DerivedFrom rdf:parseType="Resource">{reference}</xmpMM:DerivedFrom>'
 
 
+def _strictest_part(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The licence of the original, or of a guide or mask that lets less be done."""
+    told = [each.get("license") for each in inputs_on_record(manifest)]
+    entries = [manifest["source"]["license"], *(each for each in told if isinstance(each, Mapping))]
+    licenses = [license_on_record(str(each.get("id")), str(each.get("url") or "")) for each in entries]
+    chosen: Mapping[str, Any] = entries[licenses.index(strictest(licenses))]
+    return chosen
+
+
 def _credit(source: Mapping[str, Any]) -> str | None:
     return " / ".join(part for part in (source["creator"], source["source"]) if part) or None
 
@@ -224,7 +241,7 @@ def _packet(lines: Sequence[str]) -> bytes:
 
 
 def _cut(text: str) -> str:
-    return cut_text(_one_line(text), _MAX_PART_BYTES)
+    return cut_text(_one_line(text), MAX_PART_BYTES)
 
 
 def _one_line(text: str) -> str:

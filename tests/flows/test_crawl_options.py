@@ -92,7 +92,7 @@ def test_settings_are_the_usual_and_the_command_line_goes_over_them(asked_by, tm
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--license", "CC-BY"], ["--license", "CC-BY", "adaptable"]),
+        (["--license", "CC-BYE"], ["--license", "CC-BYE", "adaptable", "did you mean CC-BY"]),
         (["--license", ""], ["--license"]),
         (["--orientation", "upright"], ["--orientation", "portrait", "upright"]),
         (["--aspect", "2"], ["--aspect", "MIN:MAX"]),

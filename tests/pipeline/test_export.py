@@ -140,7 +140,7 @@ def test_a_tar_holds_what_a_folder_holds_and_is_the_same_each_time(shop: Worksho
     take(shop, tmp_path / "two", layout="webdataset")
 
     with tarfile.open(tmp_path / "one" / "00000.tar") as tar:
-        members = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+        members = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]  # they are files
         facts = {(member.mtime, member.uid, member.gid, member.uname, member.mode) for member in tar.getmembers()}
         order = [name.partition(".")[0] for name in tar.getnames()]
     folder = {name.removeprefix("00000/"): data for name, data in contents(tmp_path / "files").items() if "/" in name}
@@ -214,6 +214,11 @@ def test_dreams_are_exported_with_how_they_were_made(shop: Workshop, tmp_path: P
         ("CC-BY-ND-4.0", ["shareable"], What.ORIGINALS, True),
         ("CC-BY-ND-4.0", ["shareable"], What.DREAMS, False),
         ("CC-BY-ND-4.0", ["adaptable"], What.ORIGINALS, False),
+        # To ask for a licence by name is not to ask for what it forbids.
+        ("CC-BY-ND-4.0", ["CC-BY-ND-4.0"], What.DREAMS, False),
+        ("CC-BY-ND-4.0", ["any"], What.DREAMS, True),
+        ("CC-BY-ND-4.0", ["commercial"], What.ORIGINALS, False),
+        ("CC-BY-3.0-US", ["CC-BY"], What.DREAMS, True),
         ("CC-BY-NC-4.0", ["shareable"], What.DREAMS, True),
         ("CC-BY-NC-4.0", ["commercial"], What.ORIGINALS, False),
         ("CC-BY-NC-4.0", ["commercial", "CC-BY-NC-4.0"], What.ORIGINALS, True),
@@ -231,8 +236,9 @@ def test_licences_decide(license_id: str, wanted: list[str], what: What, taken: 
 def test_a_licence_that_there_is_not_is_told() -> None:
     assert check_licenses(()) == ("shareable",)
     assert check_licenses(("cc-by-4.0", "ANY")) == ("CC-BY-4.0", "any")
-    with pytest.raises(UsageError, match="no licence 'CC-BY'"):
-        check_licenses(("CC-BY",))
+    assert check_licenses(("CC-BY", "cc by")) == ("CC-BY",)
+    with pytest.raises(UsageError, match=r"--license: a licence is shareable.* did you mean CC-BY-ND"):
+        check_licenses(("CC-BY-ND-5.0",))
 
 
 def test_what_is_left_out_is_counted_by_reason(shop: Workshop, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_relative_workspace_starts_from_the_file_that_names_it(tmp_path: Path)
         ({}, "[crawl]\nlimits = 3\n", "crawl.limit"),
         ({}, "this is not toml", "dreamcrawl.toml"),
         ({}, 'crawl = "x"\n', "crawl"),
-        ({}, '[crawl]\nlicense = "CC-BY"\n', "CC-BY-4.0"),
+        ({}, '[crawl]\nlicense = "CC-BYE"\n', "CC-BY-4.0"),
     ],
 )
 def test_a_wrong_setting_is_named_with_a_way_out(tmp_path: Path, environment, text, expected):

@@ -84,8 +84,8 @@ def test_the_packet_names_author_source_licence_and_what_was_done() -> None:
     rights = texts(packet, "dc:rights/rdf:Alt/rdf:li")[0]
     assert rights == attribution(manifest)
     assert rights == (
-        '"A stone bridge" by Jane Doe (https://pictures.example/bridges?page=1&lang=en), CC BY-SA 4.0; '
-        "altered by a neural network"
+        '"A stone bridge" by Jane Doe (https://pictures.example/bridges?page=1&lang=en), CC BY-SA 4.0 '
+        "(https://creativecommons.org/licenses/by-sa/4.0/); altered by a neural network"
     )
     assert texts(packet, "own:Manifest") == [canonical_json(manifest)]
     assert texts(packet, "own:ManifestSHA256") == [manifest_sha256(manifest)]
@@ -290,5 +290,6 @@ def test_texts_of_any_length_push_neither_licence_nor_guide_out_of_the_credit() 
 
     line = attribution(manifest_of(long, [sighting(1, page_url="https://x.example/" + "p" * 5_000)], inputs=(guide,)))
 
-    assert "CC BY-SA 4.0; altered by a neural network; with " in line
+    assert "CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/); altered by a neural network; with " in line
+    assert line.endswith(", CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/)")
     assert len(line.encode()) < MAX_ATTRIBUTION_BYTES

@@ -45,7 +45,15 @@ def scene_file(seed: int, kind: str = "PNG", *, width: int = 160, height: int = 
 
 
 def xmp_packet(
-    *, title: str = "", creator: str = "", rights: str = "", web_statement: str = "", license_url: str = ""
+    *,
+    title: str = "",
+    creator: str = "",
+    rights: str = "",
+    web_statement: str = "",
+    license_url: str = "",
+    usage_terms: str = "",
+    instructions: str = "",
+    data_mining: str = "",
 ) -> bytes:
     """An XMP packet as cameras and editors write it."""
     statement = f' xmpRights:WebStatement="{web_statement}"' if web_statement else ""
@@ -54,12 +62,19 @@ def xmp_packet(
         f"<dc:creator><rdf:Seq><rdf:li>{creator}</rdf:li></rdf:Seq></dc:creator>" if creator else "",
         f'<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{rights}</rdf:li></rdf:Alt></dc:rights>' if rights else "",
         f'<cc:license rdf:resource="{license_url}"/>' if license_url else "",
+        f'<xmpRights:UsageTerms><rdf:Alt><rdf:li xml:lang="x-default">{usage_terms}</rdf:li></rdf:Alt>'
+        "</xmpRights:UsageTerms>"
+        if usage_terms
+        else "",
+        f"<photoshop:Instructions>{instructions}</photoshop:Instructions>" if instructions else "",
+        f"<plus:DataMining>{data_mining}</plus:DataMining>" if data_mining else "",
     ]
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
-        'xmlns:cc="http://creativecommons.org/ns#" '
+        'xmlns:cc="http://creativecommons.org/ns#" xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" '
+        'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
         f'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/"{statement}>'
         f'{"".join(parts)}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     ).encode()

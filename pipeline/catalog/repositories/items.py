@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true, update
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.repositories.fetches import WITHDRAWN
@@ -23,6 +23,8 @@ from pipeline.catalog.tables import (
 )
 from pipeline.catalog.upserts import insert_for_id, insert_many, table_of
 from pipeline.catalog.values import Item, ItemFilter, ItemKeyword, NewItem, columns_of
+from pipeline.license_choices import ANY, chosen_licenses
+from pipeline.licenses import UNKNOWN, every_license
 
 _ITEM = table_of(ItemRow)
 _KEYWORD = table_of(KeywordRow)
@@ -176,6 +178,11 @@ class Items(Repository):
         if values:
             self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(values))
 
+    def doubt_license(self, item_id: int) -> None:
+        """Make an item's licence unknown, as not all that was said of it can be true; its sightings keep the words."""
+        doubted = {"license_id": UNKNOWN, "license_url": None}
+        self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(**doubted))
+
     def keywords(self, item_id: int) -> Sequence[ItemKeyword]:
         """The keywords that an item matched, best score first."""
         query = select(_KEYWORD).where(_KEYWORD.c.item_id == item_id)
@@ -235,9 +242,7 @@ def _plain_conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
         conditions.append(_ITEM.c.id.in_(_having_keyword(_KEYWORD.c.keyword == wanted.keyword.casefold())))
     if wanted.source is not None:
         conditions.append(_ITEM.c.id.in_(select(_SIGHTING.c.item_id).where(_SIGHTING.c.source == wanted.source)))
-    if wanted.license_id is not None:
-        same = _ITEM.c.license_id == wanted.license_id
-        conditions.append(same if wanted.license_id else _ITEM.c.license_id.is_(None))
+    conditions += _license_conditions(wanted)
     if wanted.dreamed is not None:
         dreamed = _ITEM.c.id.in_(select(_DERIVATION.c.item_id))
         conditions.append(dreamed if wanted.dreamed else ~dreamed)
@@ -248,6 +253,22 @@ def _plain_conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
     if wanted.run_id is not None:
         conditions.append(_ITEM.c.id.in_(select(_RUN_ITEM.c.item_id).where(_RUN_ITEM.c.run_id == wanted.run_id)))
     return conditions
+
+
+def _license_conditions(wanted: ItemFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.license_id is not None:
+        yield _ITEM.c.license_id == wanted.license_id if wanted.license_id else _ITEM.c.license_id.is_(None)
+    if wanted.licenses:
+        yield or_(*map(_is_under, wanted.licenses))
+
+
+def _is_under(choice: str) -> ColumnElement[bool]:
+    if choice == ANY:
+        return true()
+    if choice == UNKNOWN:
+        known = [each.id for each in every_license()]
+        return or_(_ITEM.c.license_id.is_(None), _ITEM.c.license_id.not_in(known))
+    return _ITEM.c.license_id.in_([each.id for each in chosen_licenses(choice)])
 
 
 def _having_keyword(condition: ColumnElement[bool]) -> Select[tuple[int]]:
