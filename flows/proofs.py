@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pipeline.provenance.export_run import RunExport, export_run
 from pipeline.provenance.replay import ReplayReport, replay_derivation
 from pipeline.provenance.replay_file import find_original, pictures_in, record_in_file, replay_file
 from pipeline.provenance.verify import verify_all, verify_derivation, verify_file, verify_item
+from pipeline.public_ids import looks_like_id, parse_id
 from pipeline.records import Check, VerifyReport
 
 
@@ -158,20 +158,21 @@ class _Renderers:
 
 def _verify_subject(environment: Environment, subject: str, trust: Trust) -> VerifyReport:
     file = Path(subject).expanduser()
-    public_id = re.fullmatch(r"([id])(\d{1,18})", subject)
-    if public_id is None or _exists(file):
+    if not looks_like_id(subject, "id") or _exists(file):
         if not _exists(file):
             raise NotFound(f"{subject!r} is neither an id such as i12 or d3, nor a file")
         if not _has_catalog(environment):
             return verify_file(file, catalog=None, store=None, trust=trust)
         with open_catalog(environment) as catalog:
             return verify_file(file, catalog=catalog, store=open_store(environment), trust=trust)
+    letter = subject[0].lower()
+    number = parse_id(subject, letter)
     _need_catalog(environment)
     store, dreams = open_store(environment), environment.workspace.dreams
     with open_catalog(environment) as catalog:
-        if public_id[1] == "i":
-            return verify_item(int(public_id[2]), catalog=catalog, store=store, trust=trust)
-        return verify_derivation(int(public_id[2]), catalog=catalog, store=store, dreams_folder=dreams, trust=trust)
+        if letter == "i":
+            return verify_item(number, catalog=catalog, store=store, trust=trust)
+        return verify_derivation(number, catalog=catalog, store=store, dreams_folder=dreams, trust=trust)
 
 
 def _verify_everything(environment: Environment, trust: Trust) -> VerifyReport:

@@ -23,13 +23,13 @@ from flows.commands.common import (
     shows_errors,
 )
 from flows.wiring import Environment, open_catalog
+from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
     from flows.renderer import DreamPlan
     from pipeline.records import StylizeReport
 
 _MOST_SHOWN = 10
-_GREATEST_ID = 2**31 - 1  # of a column of this kind, on PostgreSQL
 
 
 def register(app: typer.Typer) -> None:
@@ -189,21 +189,6 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def parse_id(text: str, letter: str) -> int:
-    """The number of a public id: `i12` or `12` -> 12.
-
-    Raises:
-        ShownError: It is not one.
-    """
-    digits = text.strip().lower().removeprefix(letter)
-    if not digits.isdecimal() or len(digits) > 18:
-        kind = {"i": "an item", "d": "a dream", "r": "a run"}[letter]
-        raise ShownError(f"{text!r} is not the id of {kind}; these look like {letter}12", ExitCode.USAGE)
-    if int(digits) > _GREATEST_ID:
-        raise ShownError(f"there is no {letter}{digits}", ExitCode.USAGE)
-    return int(digits)
 
 
 def _derivations(environment: Environment, ids: tuple[int, ...]) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
-from flows.commands.dreams import parse_id
 from flows.wiring import open_catalog, open_examiner, open_store
+from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
     from pipeline.catalog.duplicate_values import DuplicatePair

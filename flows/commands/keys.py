@@ -22,7 +22,7 @@ from flows.commands.common import (
     printable,
     shows_errors,
 )
-from flows.commands.dreams import parse_id
+from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
     from pipeline.provenance.late_signing import SigningReport

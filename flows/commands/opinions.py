@@ -18,8 +18,8 @@ from flows.commands.common import (
     shows_errors,
     tell_error,
 )
-from flows.commands.dreams import parse_id
 from flows.wiring import open_catalog
+from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
     from pipeline.catalog.unit_of_work import UnitOfWork

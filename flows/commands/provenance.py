@@ -22,7 +22,7 @@ from flows.commands.common import (
     shows_errors,
     tell_error,
 )
-from flows.commands.dreams import parse_id
+from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
     from flows.proofs import Verification
@@ -137,7 +137,7 @@ def replay(
 ) -> None:
     """Make a dream again from its record and compare the pixels; a file that was lost from the store is put back."""
     file = Path(dream).expanduser()
-    if file.is_file():
+    if _is_file(file):
         _replay_file(file, source=source, inputs=inputs, write_to=write_to, workspace=workspace, as_json=as_json)
         return
     if source or inputs:
@@ -151,6 +151,13 @@ def replay(
     with reporting(quiet=as_json):
         report = replay_dream(environment, derivation_id, write_to=write_to)
     _show_replay(dream, report, as_json=as_json)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _replay_file(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,9 +20,9 @@ from flows.commands.common import (
     printable,
     shows_errors,
 )
-from flows.commands.dreams import parse_id
 from flows.progress import bytes_text
 from flows.wiring import open_catalog
+from pipeline.public_ids import looks_like_id, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +43,7 @@ class _Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command, and what is left of the arguments."""
-        if args and re.fullmatch(r"r\d+", args[0]):
+        if args and looks_like_id(args[0], "r"):
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 

@@ -13,13 +13,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.browse import readers
-from pipeline.browse.state import read_id, read_view
+from pipeline.browse.state import read_reason, read_view
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.gallery_values import Tile
 from pipeline.catalog.values import Derivation, Run
 from pipeline.duplicates.similar import SimilarSearch
 from pipeline.provenance import attribution
 from pipeline.provenance.canonical import canonical_json
+from pipeline.public_ids import parse_id
 
 _METHODS = ["GET", "HEAD"]
 
@@ -60,7 +61,7 @@ class Api:
     def item(self, request: Request, item_id: str) -> Response:
         """A picture with its dreams, sightings, near duplicates and similar pictures."""
         view = read_view(request.query_params)
-        read = readers.read_item(self._catalog, read_id(item_id, "i"), view, search=self._search)
+        read = readers.read_item(self._catalog, parse_id(item_id, "i"), view, search=self._search)
         item = read.item
         return _json(
             {
@@ -90,7 +91,7 @@ class Api:
     def runs(self, request: Request) -> Response:
         """A page of runs, newest first."""
         before = request.query_params.get("before", "")
-        read = readers.read_runs(self._catalog, before=read_id(before, "r") if before else None)
+        read = readers.read_runs(self._catalog, before=parse_id(before, "r") if before else None)
         return _json(
             {
                 "runs": [_run(run) for run in read.runs],
@@ -100,10 +101,10 @@ class Api:
 
     def run(self, request: Request, run_id: str) -> Response:
         """A run, its counters, and a page of what was not kept."""
-        reason = request.query_params.get("reason", "")[:64] or None
+        reason = read_reason(request.query_params)
         after = request.query_params.get("after", "")
-        number = read_id(run_id, "r")
-        read = readers.read_run(self._catalog, number, reason=reason, after=read_id(after, "") if after else None)
+        number = parse_id(run_id, "r")
+        read = readers.read_run(self._catalog, number, reason=reason, after=parse_id(after, "") if after else None)
         query = {"after": read.next_rejection, "reason": reason}
         following = f"/api/runs/r{number}?{urlencode({k: v for k, v in query.items() if v})}"
         return _json(
@@ -119,7 +120,7 @@ class Api:
 
     def manifest(self, dream_id: str) -> Response:
         """A dream's manifest as canonical JSON: the SHA-256 of this file is the manifest's digest."""
-        dream = readers.read_dream(self._catalog, read_id(dream_id, "d"))
+        dream = readers.read_dream(self._catalog, parse_id(dream_id, "d"))
         return Response(
             canonical_json(dict(dream.manifest)).encode(),
             media_type="application/json",

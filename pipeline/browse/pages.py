@@ -10,11 +10,12 @@ from fastapi.responses import RedirectResponse
 
 from pipeline.browse import readers, views
 from pipeline.browse.rendering import Render
-from pipeline.browse.state import View, read_id, read_view
+from pipeline.browse.state import View, read_reason, read_view
 from pipeline.catalog.engine import Catalog
 from pipeline.duplicates.similar import SimilarSearch
 from pipeline.provenance import attribution
 from pipeline.provenance.permission import Permission, part_of, permission_to_dream
+from pipeline.public_ids import parse_id
 
 _METHODS = ["GET", "HEAD"]
 # The large picture of an item's page, in CSS pixels.
@@ -65,8 +66,8 @@ class Pages:
         """One picture and its dreams."""
         view = read_view(request.query_params)
         asked = request.query_params.get("dream", "")
-        chosen = read_id(asked, "d") if asked else None
-        read = readers.read_item(self._catalog, read_id(item_id, "i"), view, dream_id=chosen, search=self._search)
+        chosen = parse_id(asked, "d") if asked else None
+        read = readers.read_item(self._catalog, parse_id(item_id, "i"), view, dream_id=chosen, search=self._search)
         item, dream = read.item, read.shown
         frame = dream or item
         license_ = attribution.license_of(item)
@@ -106,21 +107,21 @@ class Pages:
 
     def dream(self, dream_id: str) -> Response:
         """The picture's page, with this dream chosen."""
-        dream = readers.read_dream(self._catalog, read_id(dream_id, "d"))
+        dream = readers.read_dream(self._catalog, parse_id(dream_id, "d"))
         return RedirectResponse(f"/items/i{dream.item_id}?dream=d{dream.id}", status_code=302)
 
     def runs(self, request: Request) -> Response:
         """What was run."""
         before = request.query_params.get("before", "")
-        read = readers.read_runs(self._catalog, before=read_id(before, "r") if before else None)
+        read = readers.read_runs(self._catalog, before=parse_id(before, "r") if before else None)
         return self._render("runs.html", read=read, first=not before)
 
     def run(self, request: Request, run_id: str) -> Response:
         """One run and its funnel."""
-        reason = request.query_params.get("reason", "")[:64] or None
+        reason = read_reason(request.query_params)
         after = request.query_params.get("after", "")
-        number = read_id(run_id, "r")
-        read = readers.read_run(self._catalog, number, reason=reason, after=read_id(after, "") if after else None)
+        number = parse_id(run_id, "r")
+        read = readers.read_run(self._catalog, number, reason=reason, after=parse_id(after, "") if after else None)
         warnings = read.run.counters.get("warnings", [])
         return self._render(
             "run.html",

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from pipeline.catalog.gallery_values import Cursor, GalleryFilter, Sort
 from pipeline.errors import UsageError
+from pipeline.public_ids import LARGEST, parse_id
 from pipeline.license_choices import license_choice
 
 DEFAULT_PER_PAGE = 48
@@ -17,8 +18,8 @@ MOST_PER_PAGE = 200
 # Longer searches and values are no search for a picture.
 _LONGEST_TEXT = 200
 _MOST_WORDS = 8
-_LARGEST_ID = 2**31 - 1
-_CURSOR = re.compile(r"(?P<id>[1-9]\d{0,9})(?:-(?P<pixels>\d{1,12}))?")
+_LONGEST_REASON = 64
+_CURSOR = re.compile(r"(?P<id>[1-9][0-9]{0,9})(?:-(?P<pixels>[0-9]{1,10}))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -109,7 +110,7 @@ def read_view(query: Mapping[str, str]) -> View:
             preset=_text(query, "preset"),
             dreamed={"yes": True, "no": False, "": None}[_choice(query, "dreamed", ("yes", "no"))],
             near_duplicates=_choice(query, "near", ("show", "hide")) == "show",
-            run_id=read_id(run, "r") if run else None,
+            run_id=parse_id(run, "r") if run else None,
             tag=tag.casefold() if tag else None,
             stars=int(_choice(query, "stars", ("1", "2", "3", "4", "5")) or 0) or None,
         ),
@@ -124,16 +125,9 @@ def read_view(query: Mapping[str, str]) -> View:
     return view
 
 
-def read_id(text: str, letter: str) -> int:
-    """The number of a public id: `i12` or `12` -> 12.
-
-    Raises:
-        UsageError: It is not one.
-    """
-    digits = text.strip().removeprefix(letter)
-    if not re.fullmatch(r"[0-9]{1,10}", digits) or not 1 <= int(digits) <= _LARGEST_ID:
-        raise UsageError(f"{text[:40]!r} is not an id; these look like {letter}12")
-    return int(digits)
+def read_reason(query: Mapping[str, str]) -> str | None:
+    """The reason that a query narrows the rejections of a run to; None for all."""
+    return _CONTROL.sub("", query.get("reason", ""))[:_LONGEST_REASON] or None
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -176,7 +170,7 @@ def _cursor(query: Mapping[str, str], name: str) -> Cursor | None:
     if not text:
         return None
     match = _CURSOR.fullmatch(text)
-    if match is None or int(match["id"]) > _LARGEST_ID:
+    if match is None or max(int(match["id"]), int(match["pixels"] or 0)) > LARGEST:
         raise UsageError(f"`{name}` is no place in the gallery; start from the first page")
     return Cursor(int(match["id"]), int(match["pixels"]) if match["pixels"] else None)
 

@@ -151,8 +151,17 @@ def test_host_headers_are_taken_apart(header, name):
         ("/static/../app.py", 404, "no such page"),
         ("/static/app.py", 404, "app.py"),
         ("/items/banana", 400, "i12"),
-        ("/items/i0", 400, "i12"),
-        ("/items/i99999999999999999999", 400, "i12"),
+        ("/items/i0", 404, "no i0"),
+        *((f"/items/i{digits}", 404, "no i") for digits in (2**31, "9" * 20, "9" * 30, "9" * 5000)),
+        *((f"/dreams/d{digits}", 404, "no d") for digits in (2**31, "9" * 30)),
+        *((f"/runs/r{digits}", 404, "no r") for digits in (2**31, "9" * 30)),
+        (f"/items/i1?dream=d{'9' * 30}", 404, "no d"),
+        (f"/?run=r{'9' * 30}", 404, "no r"),
+        (f"/runs?before=r{'9' * 30}", 404, "no r"),
+        (f"/runs/r1?after={'9' * 30}", 404, "no 9"),
+        (f"/?after={'9' * 30}", 400, "no place"),
+        ("/?after=1-9999999999&sort=largest", 400, "no place"),
+        ("/?after=\u0661", 400, "no place"),
         ("/items/\u0661", 400, "i12"),
         ("/runs/r1?after=x", 400, "id"),
         ("/runs?before=x", 400, "r12"),
@@ -179,7 +188,19 @@ def test_a_wrong_address_gets_a_friendly_page(client, url, status, words):
 
 
 @pytest.mark.parametrize(
-    "url", ["/?q=%00%01", "/?q=%ff%fe", "/?q=%25_%27%22", "/?keyword=%00", "/?license=zzz", "/?a=b"]
+    "url",
+    [
+        "/?q=%00%01",
+        "/?q=%ff%fe",
+        "/?q=%25_%27%22",
+        "/?keyword=%00",
+        "/?license=zzz",
+        "/?a=b",
+        "/runs/r1?reason=%00",
+        "/runs/r1?reason=a%00b",
+        "/runs/r1?reason=%ff%ed%a0%80",
+        "/?after=2147483647-2147483647&sort=largest",
+    ],
 )
 def test_odd_searches_find_nothing_and_break_nothing(client, url):
     assert client.get(url).status_code == 200
