@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InboxUnusable, Reason
 from pipeline.inbox import InboxWriter, discard, pending_inboxes, read_inbox, recover
-from pipeline.inbox_locks import has_writer, held, lock_of
+from pipeline.inbox.locks import has_writer, held, lock_of
 from pipeline.records import (
     CrawlRecord,
     CrawlReport,
