@@ -39,12 +39,12 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-import catalog_data  # noqa: E402  # the path comes first
-from catalog_ingest import TARGET_SHARE, measure_ingest  # noqa: E402
-from catalog_views import Kind, gallery, kinds  # noqa: E402
+import catalog_data
+from catalog_ingest import TARGET_SHARE, measure_ingest
+from catalog_views import Kind, gallery, kinds
 
-from pipeline.browse.server import settle  # noqa: E402
-from pipeline.catalog.engine import Catalog, open_catalog  # noqa: E402
+from pipeline.browse.server import settle
+from pipeline.catalog.engine import Catalog, open_catalog
 
 TARGET_MS = 50.0
 SEED = 20261126

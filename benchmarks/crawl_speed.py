@@ -41,7 +41,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from crawl_site import WANTED_WIDTH, mixed_kind  # noqa: E402  # the path comes first
+from crawl_site import WANTED_WIDTH, mixed_kind
 
 CONTENDERS = ("bare", "files", "images", "img2dataset", "img2dataset 256", "ours")
 IMG2DATASET = "img2dataset==1.47.0"

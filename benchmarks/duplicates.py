@@ -38,12 +38,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from duplicates_edits import EDITS  # noqa: E402  # the path comes first
-from duplicates_files import Cache, File, key_of, key_of_files, key_of_tiers, make_files  # noqa: E402
-from duplicates_judges import Score, by_cosine, by_distance, judge_ours, judge_phash  # noqa: E402
-from duplicates_scale import scale  # noqa: E402
-from duplicates_tiers import tiers_of  # noqa: E402
-from duplicates_tools import TOOLS, run_tool, tools_python  # noqa: E402
+from duplicates_edits import EDITS
+from duplicates_files import Cache, File, key_of, key_of_files, key_of_tiers, make_files
+from duplicates_judges import Score, by_cosine, by_distance, judge_ours, judge_phash
+from duplicates_scale import scale
+from duplicates_tiers import tiers_of
+from duplicates_tools import TOOLS, run_tool, tools_python
 
 PHASH = {"phash64": ("phash64 @10", 10), "phash256": ("phash256 @48", 48)}
 CLASSES = {

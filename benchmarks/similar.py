@@ -32,14 +32,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from duplicates_edits import EDITS  # noqa: E402  # the path comes first
+from duplicates_edits import EDITS
 
-from crawler.sample_site.photos import Photo, load_photos, photo_path  # noqa: E402
-from dream.feature_algorithms import DEFAULT_FEATURES  # noqa: E402
-from pipeline.duplicates.vector_index import FAISS_FROM, FlatIndex, VectorIndex  # noqa: E402
-from pipeline.duplicates.vectors import as_kept, pack  # noqa: E402
-from pipeline.extract import TOGETHER  # noqa: E402
-from pipeline.images import squeezed  # noqa: E402
+from crawler.sample_site.photos import Photo, load_photos, photo_path
+from dream.feature_algorithms import DEFAULT_FEATURES
+from pipeline.duplicates.vector_index import FAISS_FROM, FlatIndex, VectorIndex
+from pipeline.duplicates.vectors import as_kept, pack
+from pipeline.extract import TOGETHER
+from pipeline.images import squeezed
 
 NEAREST = 5
 FEW = 6  # photographs that a keyword must have to count

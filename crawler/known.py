@@ -61,14 +61,6 @@ class LedgerView(Protocol):
         """What came of this picture before: by its address, by its source's own name for it, or by its digest."""
 
 
-class EmptyLedger:
-    """The ledger of a crawl without a catalog."""
-
-    def find(self, item: ImageItem, *, source: str) -> KnownEntry | None:  # noqa: ARG002  # the protocol's
-        """Nothing."""
-        return None
-
-
 def needs_request(entry: KnownEntry, request: CrawlRequest) -> bool:
     """Whether a known address is to be asked for again.
 

@@ -124,15 +124,6 @@ def source_card(name: str) -> SourceCard:
     raise UnknownSource(f"there is no source {name!r}; {hint}")
 
 
-def takes_no_argument(name: str) -> bool:
-    """Whether `--source NAME` is enough: so for sources that search by themselves.
-
-    Raises:
-        UnknownSource: There is no such source.
-    """
-    return source_card(name).kind == "search"
-
-
 def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)}
 

@@ -136,13 +136,13 @@ def _cosine(a: Any, b: Any) -> float:
         return float(product / max(float(np.linalg.norm(a)) * float(np.linalg.norm(b)), 1e-30))
 
 
-def pixel_steps_per_second(recipe: Recipe, objective: Objective, network: Network, device: str | None = None) -> float:
+def pixel_steps_per_second(recipe: Recipe, objective: Objective, network: Network) -> float:
     """How many pixels times steps this machine climbs in a second, measured over a few steps of a small picture."""
     probe = _probe(network)
     side = probe.shape[1]
     pictures: Pictures = {digest: (probe[0] * 255).astype(np.uint8) for digest in recipe.picture_digests()}
     inputs = picture_inputs(objective, network, probe, pictures) | plane_inputs(objective, side, side, pictures)
-    ascent = compile_ascent(network, recipe.with_changes(mask=None), objective, device=device)
+    ascent = compile_ascent(network, recipe.with_changes(mask=None), objective)
     ascent.climb(probe, np.zeros((1, 2), np.int32), inputs=inputs)
     started = time.perf_counter()
     ascent.climb(probe, np.zeros((_STEPS, 2), np.int32), inputs=inputs)

@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 
-def configure_prefect(*, home: Path, startup_timeout_seconds: float, quiet: bool = True) -> None:
+def configure_prefect(*, home: Path, startup_timeout_seconds: float) -> None:
     """Point Prefect at the workspace and switch its telemetry off. Call before anything imports prefect.
 
     Args:
         home: Prefect's database, profiles and logs go here, and nowhere else.
         startup_timeout_seconds: Its own limit of 20 s fails on a fresh home and busy cores.
-        quiet: Whether Prefect leaves it to the command to say what went wrong.
 
     Raises:
         RuntimeError: prefect was imported before, so these would come too late.
@@ -31,7 +30,6 @@ def configure_prefect(*, home: Path, startup_timeout_seconds: float, quiet: bool
     os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
     # The catalog knows what is done; results kept by Prefect would be a second, worse memory.
     os.environ["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] = "false"
-    if quiet:
-        # A failed flow raises, and the command says so once, without Prefect's tracebacks on top.
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-        os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "ERROR")
+    # A failed flow raises, and the command says so once, without Prefect's tracebacks on top.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "ERROR")

@@ -1,8 +1,9 @@
-"""What tells pictures apart: digests of bytes and of pixels, and the distance of two perceptual hashes."""
+"""What tells pictures apart: digests of bytes and of pixels, and how far perceptual hashes may differ."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_sha256(path: Path) -> tuple[str, int]:
+    """SHA-256 of a file, in hexadecimal, and how many bytes that is; read piece by piece.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
 def pixel_sha256(rgb: NDArray[np.uint8]) -> str:
     """SHA-256 of a picture's size and pixels, in hexadecimal: equal for files that differ in metadata or packing only.
 
@@ -25,14 +36,3 @@ def pixel_sha256(rgb: NDArray[np.uint8]) -> str:
     digest = hashlib.sha256(f"rgb8:{width}x{height}:".encode("ascii"))
     digest.update(np.ascontiguousarray(rgb, dtype=np.uint8).data)
     return digest.hexdigest()
-
-
-def hamming_distance(first: bytes, second: bytes) -> int:
-    """How many bits differ between two hashes of the same length.
-
-    Raises:
-        ValueError: They have different lengths.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"hashes of {len(first)} and {len(second)} bytes cannot be compared")
-    return (int.from_bytes(first, "big") ^ int.from_bytes(second, "big")).bit_count()

@@ -54,11 +54,6 @@ class SiteSummary:
     page_count: int
     keywords: Mapping[str, KeywordCounts]
 
-    @property
-    def photo_count(self) -> int:
-        """How many different photographs can be had."""
-        return sum(picture.kind is Kind.ORIGINAL for picture in self.pictures)
-
 
 def build_site(folder: Path) -> SiteSummary:
     """Write the sample site into `folder`, which is made when missing; files of an earlier build are replaced.

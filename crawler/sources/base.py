@@ -242,17 +242,42 @@ class ListSource(ABC):
 Source = WebSource | FileSource | ApiSource | ListSource
 
 
+def site_address(name: str, argument: str) -> str:
+    """The canonical address of a site that the user named.
+
+    Raises:
+        SourceError: Not a web address, or one with a user name or password.
+    """
+    # A path is not taken for a host.
+    text = argument if argument.startswith(("/", ".")) or not argument else _with_scheme(argument)
+    try:
+        if urlsplit(text).username is not None:
+            raise SourceError(f"{name}={argument}: an address with a user name or password is not crawled")
+        return canonical_url(text)
+    except ValueError as error:
+        raise SourceError(
+            f"{name}={argument} is not a web address; give one such as {name}=https://example.org/"
+        ) from error
+
+
 def api_base(name: str, text: str) -> str:
     """The canonical address of an API's server, without a slash at its end.
 
     Raises:
         SourceError: Not a web address, or one with a user name or password.
     """
-    if "://" not in text:
-        text = f"{'http' if is_loopback(text.partition('/')[0].partition(':')[0]) else 'https'}://{text}"
+    text = _with_scheme(text)
     try:
         if urlsplit(text).username is not None:
             raise SourceError(f"{name}={text}: an address with a user name or password is not used")
         return canonical_url(text).rstrip("/")
     except ValueError as error:
         raise SourceError(f"{name}={text} is not a web address; leave it away for the usual server") from error
+
+
+def _with_scheme(text: str) -> str:
+    """An address as typed, with https in front where it has no scheme; http for this machine."""
+    if "://" in text:
+        return text
+    is_here = is_loopback(text.partition("/")[0].partition(":")[0])
+    return f"{'http' if is_here else 'https'}://{text}"

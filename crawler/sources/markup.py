@@ -27,9 +27,6 @@ class Element(Protocol):
     def get(self, key: str) -> str | None:
         """An attribute."""
 
-    def getparent(self) -> Element | None:
-        """The element around this one."""
-
     def iter(self, *tags: str) -> Iterator[Element]:
         """This element and all below it, in document order."""
 

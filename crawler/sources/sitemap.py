@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 from urllib.parse import urljoin, urlsplit
 
-from crawler.errors import SourceError
 from crawler.items import PageLink, ParsedPage
-from crawler.sources.base import WebSource
+from crawler.sources.base import WebSource, site_address
 from crawler.sources.html_page import parse_page
 from crawler.sources.sitemap_files import (
     FEED_ROOTS,
@@ -20,7 +19,7 @@ from crawler.sources.sitemap_files import (
     root_of,
     unpacked,
 )
-from crawler.urls import canonical_url, is_loopback, same_site
+from crawler.urls import same_site
 
 _USUAL_PLACE = "/sitemap.xml"
 _ROBOTS = "/robots.txt"
@@ -33,18 +32,7 @@ class Sitemap(WebSource):
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument.strip())
-        text = self.argument
-        if "://" not in text and text and not text.startswith(("/", ".")):
-            scheme = "http" if is_loopback(text.partition("/")[0].partition(":")[0]) else "https"
-            text = f"{scheme}://{text}"
-        try:
-            if urlsplit(text).username is not None:
-                raise SourceError(f"sitemap={self.argument}: an address with a user name or password is not crawled")
-            named = canonical_url(text)
-        except ValueError as error:
-            raise SourceError(
-                f"sitemap={self.argument} is not a web address; give one such as sitemap=https://example.org/"
-            ) from error
+        named = site_address(self.name, self.argument)
         parts = urlsplit(named)
         is_site = parts.path == "/" and not parts.query
         self._start_url = urljoin(named, _USUAL_PLACE) if is_site else named

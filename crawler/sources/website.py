@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from urllib.parse import urlsplit
 
-from crawler.errors import SourceError
 from crawler.items import ParsedPage
-from crawler.sources.base import WebSource
+from crawler.sources.base import WebSource, site_address
 from crawler.sources.html_page import parse_page
-from crawler.urls import canonical_url, is_loopback, same_site
+from crawler.urls import same_site
 
 
 class Website(WebSource):
@@ -19,18 +17,7 @@ class Website(WebSource):
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument.strip())
-        text = self.argument
-        if "://" not in text and text and not text.startswith(("/", ".")):
-            scheme = "http" if is_loopback(text.partition("/")[0].partition(":")[0]) else "https"
-            text = f"{scheme}://{text}"
-        try:
-            if urlsplit(text).username is not None:
-                raise SourceError(f"website={self.argument}: an address with a user name or password is not crawled")
-            self._start_url = canonical_url(text)
-        except ValueError as error:
-            raise SourceError(
-                f"website={self.argument} is not a web address; give one such as website=https://example.org/"
-            ) from error
+        self._start_url = site_address(self.name, self.argument)
         self._home = self._start_url
 
     @property

@@ -5,32 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dream.networks.cards import DEFAULT_NETWORK, NETWORKS, NetworkCard, network_card
+from dream.networks.cards import NETWORKS, NetworkCard, network_card
 from dream.networks.imported import find_card, imported_names, remove_imported
 from dream.networks.inventory import LayerInfo
-from dream.networks.weights import (
-    OnProgress,
-    ensure_for_card,
-    ensure_weights,
-    has_weights,
-    import_weights,
-    known_digest,
-    pinned_card,
-)
+from dream.networks.weights import OnProgress, ensure_for_card, import_weights, known_digest, pinned_card
 
 if TYPE_CHECKING:
     from dream.networks.importing import import_network
     from dream.networks.network import Network
 
 __all__ = [
-    "DEFAULT_NETWORK",
     "NETWORKS",
     "LayerInfo",
     "Network",
     "NetworkCard",
-    "ensure_weights",
     "find_card",
-    "has_weights",
     "import_network",
     "import_weights",
     "imported_names",

@@ -171,8 +171,6 @@ MOBILENET_V2 = NetworkCard(
     smallest_side=32,
 )
 
-DEFAULT_NETWORK = EFFICIENTNET_LITE0.name
-
 NETWORKS: Mapping[str, NetworkCard] = MappingProxyType(
     {card.name: card for card in (EFFICIENTNET_LITE0, INCEPTION_V3, INCEPTION_V3_TOP, VGG16, RESNET50V2, MOBILENET_V2)}
 )

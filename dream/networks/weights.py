@@ -38,37 +38,8 @@ _BLOCK_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def ensure_weights(
-    name: str,
-    *,
-    weights_folder: Path,
-    offline: bool = False,
-    mirror: str | None = None,
-    on_progress: OnProgress | None = None,
-) -> Path:
-    """The weights file of the network `name`, whole and with the right digest; fetched first if it is not here yet.
-
-    Raises:
-        UnknownName: no network has this name.
-        WeightsUnavailable: the file is not here and could not be had.
-        WeightsCorrupt: the file is here, or has arrived, with another digest.
-    """
-    return ensure_for_card(
-        network_card(name), weights_folder=weights_folder, offline=offline, mirror=mirror, on_progress=on_progress
-    )
-
-
-def has_weights(name: str, weights_folder: Path) -> bool:
-    """Whether the weights of the network `name` are here, so that it loads without any network access.
-
-    Raises:
-        UnknownName: no network has this name.
-    """
-    return card_is_here(network_card(name), weights_folder)
-
-
 def card_is_here(card: NetworkCard, weights_folder: Path) -> bool:
-    """As `has_weights`, for a card in hand."""
+    """Whether the weights are here, so that the network loads without any network access."""
     if card.weights_package is not None:
         return importlib.util.find_spec(card.weights_package) is not None
     return (weights_folder / card.weights_file).is_file()
@@ -106,7 +77,7 @@ def ensure_for_card(
     mirror: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """As `ensure_weights`, for a card in hand.
+    """The weights file of a network, whole and with the right digest; fetched first if it is not here yet.
 
     mirror: address of a folder to fetch from instead of the card's own; without it, the environment variable
     DREAMCRAWL_WEIGHTS_MIRROR counts. Only the place changes: the digests stay those of the card.

@@ -41,6 +41,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="keys")
 
 
+def _folder(flag: str, told: str) -> Any:
+    """A folder for keys other than that of the workspace."""
+    return typer.Option(flag, help=told, metavar="DIR", parser=named_folder, show_default="in the workspace")
+
+
 @shows_errors
 def init(
     name: Annotated[str, typer.Option("--name", help="Whom the certificate names; everybody can read it.")] = (
@@ -50,16 +55,7 @@ def init(
         str, typer.Option("--organization", help="The same, of an organization.", show_default=False)
     ] = "",
     years: Annotated[float, typer.Option("--years", help="How long signatures hold.")] = 10,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to",
-            help="Another folder; new or empty.",
-            metavar="DIR",
-            parser=named_folder,
-            show_default="in the workspace",
-        ),
-    ] = None,
+    to: Annotated[Path | None, _folder("--to", "Another folder; new or empty.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,16 +120,7 @@ def renew(
         ),
     ] = None,
     years: Annotated[float, typer.Option("--years", help="How long new signatures hold.")] = 10,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--in",
-            help="The folder of the keys.",
-            metavar="DIR",
-            parser=named_folder,
-            show_default="in the workspace",
-        ),
-    ] = None,
+    folder: Annotated[Path | None, _folder("--in", "The folder of the keys.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -108,7 +108,7 @@ def parse_edit(typed: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for part in _SEPARATORS.split(typed):
         word = part.strip()
         target = exclusions if word.startswith(("-", "−")) else keywords  # noqa: RUF001  # also the minus sign itself
-        if word := word.lstrip("-− ").strip(_QUOTES).strip():  # noqa: RUF001
+        if word := word.lstrip("-− ").strip(_QUOTES).strip():  # noqa: RUF001  # likewise
             target.append(word)
     return tuple(keywords), tuple(exclusions)
 

@@ -96,29 +96,11 @@ def known_revisions() -> frozenset[str]:
     return frozenset(path.name.split("_", maxsplit=1)[0] for path in folder.glob("[0-9]*_*.py"))
 
 
-def drift(connection: Connection) -> list[Any]:
-    """What the migrations made otherwise than `tables.py` has it, as Alembic says it; empty when they agree."""
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from pipeline.catalog.search_tables import METADATA
-
-    options: dict[str, Any] = {"compare_type": True, "include_name": is_described}
-    if connection.dialect.name == "postgresql":
-        options["include_object"] = _is_compared_on_postgresql
-    return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
-
-
 def is_described(name: str | None, type_: str, _parents: Any) -> bool:
     """Whether `tables.py` describes such a thing: not so the tables of FTS5 and the text indexes of PostgreSQL."""
     if type_ == "table":
         return not (name or "").startswith("search_fts")
     return type_ != "index" or not (name or "").startswith("ft_")
-
-
-def _is_compared_on_postgresql(_object: Any, name: str | None, type_: str, _reflected: bool, _other: Any) -> bool:
-    """Whether a thing of `tables.py` is to be there: addresses are unique by their digests, see migration 0006."""
-    return type_ != "unique_constraint" or name not in ("uq_sighting_image_url", "uq_rejection_run_id")
 
 
 def _upgrade(connection: Connection) -> None:

@@ -60,13 +60,11 @@ def insert_or_update(
     *,
     unique: Sequence[str],
     update: Mapping[str, Any],
-    where: Rule | None = None,
 ) -> None:
     """Insert a row, or set columns of the one with the same unique columns.
 
     values: Column -> value; an expression is allowed, and then the statement is compiled anew.
     update: Column -> value or `Rule`.
-    where: The row that is there is only changed when this holds.
     """
     rules = {name: rule for name, rule in update.items() if callable(rule)}
     plain = {f"{_UPDATE}{name}": value for name, value in update.items() if name not in rules}
@@ -80,12 +78,9 @@ def insert_or_update(
             else bindparam(f"{_UPDATE}{name}", type_=table.c[name].type)
             for name in update
         }
-        condition = None if where is None else where(table.c, statement.excluded)
-        return statement.on_conflict_do_update(
-            index_elements=_keys(dialect, row, unique), set_=changes, where=condition
-        )
+        return statement.on_conflict_do_update(index_elements=_keys(dialect, row, unique), set_=changes)
 
-    key = ("update", row, *unique, where, *((name, rules.get(name)) for name in update))
+    key = ("update", row, *unique, *((name, rules.get(name)) for name in update))
     _run(session, key, build, values, plain)
 
 

@@ -32,7 +32,7 @@ class Turn:
     mirrored_y: bool
 
 
-# In the order of `turned_distances`: the four without and the four with transposition.
+# The four without and the four with transposition; a hit names one by its place here.
 TURNS = (
     Turn("upright", False, False, False),
     Turn("mirrored", False, True, False),
@@ -87,19 +87,6 @@ def transposed_hash(bits: bytes) -> bytes:
     """The hash of the transposed picture."""
     words = [np.unpackbits(np.frombuffer(bits[at : at + 8], np.uint8)).reshape(8, 8) for at in range(0, 32, 8)]
     return b"".join(np.packbits(words[at].T).tobytes() for at in (0, 2, 1, 3))
-
-
-def turned_hash(bits: bytes, turn: Turn) -> bytes:
-    """The hash of the turned picture.
-
-    The mean's bit, always 1, and coefficients that are exactly 0 are the only ones that a turn may leave wrong.
-    """
-    start = transposed_hash(bits) if turn.transposed else bits
-    flips = (False, turn.mirrored_x, turn.mirrored_y, turn.mirrored_x != turn.mirrored_y)
-    return b"".join(
-        bytes(byte ^ 0xFF for byte in start[8 * at : 8 * at + 8]) if flip else start[8 * at : 8 * at + 8]
-        for at, flip in enumerate(flips)
-    )
 
 
 def words_of(bits: bytes) -> NDArray[np.uint64]:

@@ -69,9 +69,9 @@ class SimilarSearch:
             return None
         return self._like(uow, unpack(kept, self.algorithm.length)[0], limit, {item_id, *but})
 
-    def like(self, uow: UnitOfWork, vector: Vectors, limit: int, *, but: Collection[int] = ()) -> list[Similar]:
+    def like(self, uow: UnitOfWork, vector: Vectors, limit: int) -> list[Similar]:
         """The items most like a picture with this vector, shape (length,); the most alike first."""
-        return self._like(uow, as_kept(vector.reshape(1, -1))[0], limit, but)
+        return self._like(uow, as_kept(vector.reshape(1, -1))[0], limit, ())
 
     def alike(self, uow: UnitOfWork, vectors: Vectors, least_cosine: float) -> list[list[Similar]]:
         """For each of several vectors, shape (count, length), every item with this cosine or more."""

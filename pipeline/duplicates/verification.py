@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates.alignment import IDENTITY, Warp, align, warped
+from pipeline.duplicates.alignment import align, warped
 from pipeline.duplicates.hashes import SIDE, Thumb, Turn, turned
 from pipeline.duplicates.signatures import View
 
@@ -57,14 +57,13 @@ class Evidence:
     warp: tuple[float, ...]
 
 
-def verify(first: View, second: View, turn: Turn, start: Warp = IDENTITY) -> Evidence | None:
+def verify(first: View, second: View, turn: Turn) -> Evidence | None:
     """Evidence that two pictures are the same; None when they cannot be laid over one another.
 
     turn: How the first must be turned to lie like the second.
-    start: Where the first, turned, is expected in the second.
     """
     luma, chroma = turned(first.luma, turn), first.chroma
-    warp = align(luma, second.luma, start)
+    warp = align(luma, second.luma)
     if warp is None:
         return None
     seen, inside = warped(second.luma, warp)

@@ -141,11 +141,6 @@ def exposure(key: Path) -> str:
     return f"others can {'change' if mode & 0o022 else 'read'} {key}; `chmod 600` makes it yours alone"
 
 
-def has_keys(folder: Path) -> bool:
-    """Whether `make_keys` has written to this folder."""
-    return (folder / SIGNING_KEY).is_file() and (folder / SIGNING_CHAIN).is_file()
-
-
 def read_keys(key: Path, chain: Path, anchors: Path | None = None, *, at: datetime | None = None) -> SigningKeys:
     """The private key and certificates in these PEM files.
 

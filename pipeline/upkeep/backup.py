@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.catalog.copying import check_copy, copy_catalog, stored_files
 from pipeline.errors import NotFound, UsageError, WorkspaceUnusable
+from pipeline.fingerprints import file_sha256
 from pipeline.store import Store
 from pipeline.upkeep.alone import alone
 from pipeline.whole_files import TEMPORARY_PREFIX
@@ -157,7 +158,7 @@ class _Writer:
 
     def note(self, name: str) -> None:
         """List a file that is in the backup already."""
-        digest, size = _hashed(self._folder / name)
+        digest, size = file_sha256(self._folder / name)
         self._entries.append(_Entry(name, digest, size))
 
     def take(self, path: Path, name: str, *, sha256: str | None = None, link: bool = False) -> None:
@@ -166,7 +167,7 @@ class _Writer:
         target = _place_for(self._folder, place)
         try:
             linked = link and _linked(path, target)
-            digest, size = _hashed(target) if linked else _copied(path, target, private=_is_private(place))
+            digest, size = file_sha256(target) if linked else _copied(path, target, private=_is_private(place))
         except FileNotFoundError:
             self._problems.append(f"{name} is missing; dreamcrawl fsck tells more")
             return
@@ -285,15 +286,6 @@ def _copied(path: Path, target: Path, *, private: bool) -> tuple[str, int]:
 
 def _owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _hashed(path: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
 
 
 def _write(path: Path, data: bytes) -> None:

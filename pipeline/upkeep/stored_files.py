@@ -17,6 +17,7 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.upkeep_queries import Reference
 from pipeline.catalog.values import Blob
 from pipeline.errors import WorkspaceUnusable
+from pipeline.fingerprints import file_sha256
 from pipeline.store import Store, move_leftover
 from pipeline.upkeep.findings import Finding, Kind
 from pipeline.upkeep.requeue import reopen_addresses
@@ -27,7 +28,6 @@ _OTHER_CATALOG = (
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BATCH = 200
-_READ_BYTES = 1 << 20
 # Hashing leaves Python's lock alone; more threads than these wait for the disk.
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -111,7 +111,7 @@ class StoredFiles:
         state = _State.MISSING
         for _ in range(2):  # once more, as it may just have been put in place
             try:
-                digest, size = _digest_of(path)
+                digest, size = file_sha256(path)
             except FileNotFoundError:
                 state = _State.MISSING
                 continue
@@ -236,12 +236,3 @@ def _advice(found: Sequence[Reference], *, in_use: bool) -> str:
     if dream is not None and all(each.file_name for each in found):
         return f"restore it from a backup, or make it again: dreamcrawl replay {dream}"
     return "restore it from a backup; fsck --mend has it fetched again where it has an address"
-
-
-def _digest_of(path: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_READ_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size

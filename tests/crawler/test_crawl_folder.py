@@ -12,7 +12,6 @@ import pytest
 from crawler.errors import SourceError
 from crawler.filters import Filters
 from crawler.items import ImageItem
-from crawler.known import EmptyLedger
 from crawler.pictures.finds import Find, RecordMaker
 from crawler.session import Session
 from crawler.sources.base import FileSource, LocalPicture
@@ -24,7 +23,7 @@ from pipeline.inbox import InboxWriter
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.records import Outcome
 from pipeline.store import Store
-from tests.support.crawls import Crawled, request_for, run_crawl
+from tests.support.crawls import Crawled, EmptyLedger, request_for, run_crawl
 
 pytestmark = pytest.mark.slow
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import ContactMissing
-from crawler.job import CrawlProgress, Job
+from crawler.job import CrawlProgress
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.hosts import CoolDown, HostLedger, Look, Seed
 from pipeline.catalog.ledger import Ledger
@@ -25,13 +22,12 @@ from pipeline.inbox import read_inbox, recover
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.records import CrawlRecord, Outcome
 from pipeline.store import Store
-from tests.support.crawls import Crawled, request_for, run_crawl
+from tests.support.crawls import Crawled, crawling_child, request_for, run_crawl
 from tests.support.pictures import scene_file
 from tests.support.web_server import Answer, Route, WebServer, page, picture, web_server
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 CONTACT = "crawl@example.org"
 
 
@@ -197,20 +193,8 @@ def test_after_kill_9_a_second_crawl_fetches_only_what_is_missing(tmp_path: Path
     lost = Answer(status=404)
     with web_server({**routes, "/": page("/lost.jpg", *names), "/lost.jpg": lost}) as server:
         request = request_for("website", server.url, "windmill")
-        job = Job(request, str(tmp_path), "killed", {}, None)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "crawler.child"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
-        child.stdin.flush()
-        while json.loads(child.stdout.readline()).get("fetched", 0) < 6:
+        with crawling_child(tmp_path, request, crawl_id="killed", fetched=6):
             pass
-        child.kill()
-        child.wait()
-        child.stdin.close()
-        child.stdout.close()
         del server.log[:]
 
         again = run_crawl(tmp_path, request, crawl_id="again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from crawler.job import CrawlProgress, Job
+from crawler.job import CrawlProgress
 from pipeline.errors import InboxUnusable, WorkspaceUnusable
 from pipeline.inbox import pending_inboxes, read_inbox, recover
-from tests.support.crawls import request_for, run_crawl
+from tests.support.crawls import crawling_child, request_for, run_crawl
 from tests.support.web_server import Answer, WebServer, page, picture, web_server
 
 pytestmark = pytest.mark.slow
@@ -127,23 +126,12 @@ def test_the_child_of_a_killed_parent_seals_its_inbox_and_ends(tmp_path: Path, s
 def test_the_inbox_of_a_killed_child_is_recovered_with_every_record_whole(
     tmp_path: Path, slow_server: WebServer
 ) -> None:
-    job = Job(request_for("website", slow_server.url, "windmill"), str(tmp_path), "c1", {}, None)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "crawler.child"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
-    child.stdin.flush()
-    while json.loads(child.stdout.readline()).get("fetched", 0) < 3:
-        pass
-    with pytest.raises(InboxUnusable, match="still writing"):
+    request = request_for("website", slow_server.url, "windmill")
+    with (
+        crawling_child(tmp_path, request, crawl_id="c1", fetched=3),
+        pytest.raises(InboxUnusable, match="still writing"),
+    ):
         recover(tmp_path / "c1")
-
-    child.kill()
-    child.wait()
-    child.stdin.close()
-    child.stdout.close()
 
     assert pending_inboxes(tmp_path) == [tmp_path / "c1"]
     report = recover(tmp_path / "c1")

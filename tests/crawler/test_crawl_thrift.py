@@ -60,7 +60,7 @@ class Workspace:
         self._count += 1
         crawled = run_crawl(
             self._root / "inbox",
-            replace(request_for("website", self.server.url, "windmill"), **changes),  # type: ignore[arg-type]
+            replace(request_for("website", self.server.url, "windmill"), **changes),
             crawl_id=f"c{self._count}",
             catalog=self._root / "catalog.sqlite3",
             page_cache=self._root / "pages",

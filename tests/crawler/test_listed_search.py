@@ -15,14 +15,13 @@ from crawler.errors import SourceError
 from crawler.filters import Filters
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
-from crawler.known import EmptyLedger
 from crawler.pictures.finds import Find, RecordMaker
 from crawler.pictures.queue import FetchImage
 from crawler.search.listed import ListedSearch, ListedStep, ReadApi
 from crawler.sources.base import ApiAnswer, ApiProblem, ApiRequest, ApiSource, ListSource, Manners
 from pipeline.errors import Reason
 from pipeline.records import DeclaredLicense, Outcome
-from tests.support.crawls import request_for
+from tests.support.crawls import EmptyLedger, request_for
 
 CC0 = DeclaredLicense("CC0-1.0", None, "fake")
 

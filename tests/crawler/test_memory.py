@@ -15,7 +15,6 @@ from scrapy.http import Request, Response
 
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
-from crawler.known import EmptyLedger
 from crawler.network import consent_gate
 from crawler.pictures.candidates import MOST_UNDER_WAY, Candidate
 from crawler.pictures.finds import RecordMaker
@@ -23,6 +22,7 @@ from crawler.pictures.queue import FetchImage
 from crawler.search.frontier import Frontier, Visit
 from crawler.search.listed import ListedSearch
 from pipeline.records import KeywordMatch
+from tests.support.crawls import EmptyLedger
 
 COUNT = 20_000
 MOST_BYTES_EACH = 250

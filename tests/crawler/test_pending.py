@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from crawler.items import ImageItem
-from crawler.known import EmptyLedger, KnownEntry
+from crawler.known import KnownEntry
 from crawler.pending import PendingEntry, PendingLedger
 from pipeline.errors import Reason
 from pipeline.inbox import InboxWriter
 from pipeline.records import CrawlRecord, CrawlReport, HttpFacts, Outcome
+from tests.support.crawls import EmptyLedger
 
 SHA = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"  # of b"data", by coreutils' sha256sum
 NEVER = ImageItem("https://example.org/never.jpg", "p")

@@ -133,7 +133,7 @@ def test_a_name_server_that_does_not_answer_is_given_up_and_may_answer_late() ->
     clock, late = Clock(), []
     names = Names(a_test=[None])
     resolve = names.resolveHostName
-    names.resolveHostName = lambda receiver, *rest: (late.append(receiver), resolve(receiver, *rest))  # type: ignore[method-assign]
+    names.resolveHostName = lambda receiver, *rest: (late.append(receiver), resolve(receiver, *rest))
     first, second = (ask(guarded_by, "a.test") for guarded_by in [guarded(names, clock=clock)] * 2)
 
     clock.advance(9.9)

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.known import EmptyLedger
 from crawler.pictures.finds import Find, RecordMaker
 from crawler.pictures.queue import FetchImage
 from crawler.search.frontier import Frontier, Visit
 from crawler.search.site import Page, ReadPage, Search, Step
 from crawler.sources.website import Website
-from tests.support.crawls import request_for
+from tests.support.crawls import EmptyLedger, request_for
 
 SITE = "http://example.org"
 RECORDS = RecordMaker("website", SITE)

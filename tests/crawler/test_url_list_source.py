@@ -15,14 +15,13 @@ import pytest
 from crawler.errors import SourceError
 from crawler.items import ImageItem
 from crawler.job import CrawlRequest
-from crawler.known import EmptyLedger
 from crawler.pictures.finds import RecordMaker
 from crawler.pictures.queue import FetchImage
 from crawler.search.listed import ListedSearch
 from crawler.sources import make_source
 from crawler.sources.url_list import UrlList
 from pipeline.records import Outcome
-from tests.support.crawls import request_for, run_crawl
+from tests.support.crawls import EmptyLedger, request_for, run_crawl
 from tests.support.web_server import picture, web_server
 
 FIXTURES = Path(__file__).parent / "fixtures" / "url_list"

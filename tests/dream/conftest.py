@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from dream.runtime import configure
 
 configure()
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file of each kind that can be imported as a network; nobody changes them."""
+    from tests.support.network_kinds import write_all
+
+    return write_all(tmp_path_factory.mktemp("sources"))

@@ -15,7 +15,7 @@ from dream.networks import load_card, load_network
 from dream.networks.cards import EFFICIENTNET_LITE0
 from dream.networks.efficientnet_lite0 import build_efficientnet_lite0
 from dream.networks.torch_file import read_torch_file
-from dream.networks.weights import ensure_weights
+from dream.networks.weights import ensure_for_card
 from dream.octaves import Size, plan_octaves
 from dream.pixels import to_float
 from dream.presets import DEFAULT_PRESET, preset, preset_names
@@ -33,7 +33,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def tensors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    path = ensure_weights("efficientnet_lite0", weights_folder=tmp_path_factory.mktemp("weights"), offline=True)
+    path = ensure_for_card(EFFICIENTNET_LITE0, weights_folder=tmp_path_factory.mktemp("weights"), offline=True)
     return read_torch_file(path.read_bytes())
 
 

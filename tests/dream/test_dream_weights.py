@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from dream.errors import UnknownName, WeightsCorrupt, WeightsUnavailable
-from dream.networks.cards import NetworkCard
+from dream.networks.cards import EFFICIENTNET_LITE0, INCEPTION_V3, NetworkCard
 from dream.networks.weights import (
     MIRROR_VARIABLE,
+    card_is_here,
     ensure_for_card,
-    ensure_weights,
-    has_weights,
     import_for_card,
     import_weights,
     known_digest,
@@ -168,7 +167,7 @@ def test_only_http_addresses_are_fetched(tmp_path: Path):
 
 def test_offline_names_the_file_its_address_and_the_way_out(tmp_path: Path):
     with pytest.raises(WeightsUnavailable) as caught:
-        ensure_weights("inception_v3", weights_folder=tmp_path / "none", offline=True)
+        ensure_for_card(INCEPTION_V3, weights_folder=tmp_path / "none", offline=True)
 
     for words in (
         "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -176,7 +175,7 @@ def test_offline_names_the_file_its_address_and_the_way_out(tmp_path: Path):
         "dreamcrawl networks import inception_v3 PATH",
     ):
         assert words in str(caught.value)
-    assert not has_weights("inception_v3", tmp_path / "none")
+    assert not card_is_here(INCEPTION_V3, tmp_path / "none")
 
 
 def test_a_file_that_changed_on_disk_is_refused_and_never_fetched_again_by_itself(
@@ -257,10 +256,10 @@ def test_importing_what_is_not_there_or_not_needed_is_an_answer_not_a_crash(tmp_
 
 
 def test_the_embedded_network_needs_no_folder_and_no_network(tmp_path: Path):
-    path = ensure_weights("efficientnet_lite0", weights_folder=tmp_path / "none", offline=True)
+    path = ensure_for_card(EFFICIENTNET_LITE0, weights_folder=tmp_path / "none", offline=True)
 
     assert hashlib.sha256(path.read_bytes()).hexdigest().startswith("57934424")
-    assert has_weights("efficientnet_lite0", tmp_path / "none")
+    assert card_is_here(EFFICIENTNET_LITE0, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 

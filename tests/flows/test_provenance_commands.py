@@ -333,7 +333,7 @@ def test_huge_and_hopeless_files_give_one_clear_line(run: Run, tmp_path: Path) -
 def test_a_run_is_exported_in_both_forms(shop: Workshop, run: Run, tmp_path: Path) -> None:
     with shop.catalog.write() as uow:
         run_id = uow.runs.start("dream", keywords=[], source=None, parameters={}, process="h:1:1", version="0.1.0")
-        uow.runs.add_item(run_id, 1, role="known")
+        uow.runs.add_items(run_id, [(1, "known")])
 
     crate = run("export-provenance", f"r{run_id}", "--to", "crate")
     prov = run("export-provenance", f"r{run_id}", "--to", "prov", "--format", "prov", "--json")

@@ -15,9 +15,10 @@ from sqlalchemy import text
 
 import pipeline.catalog.engine as engine_module
 from pipeline.catalog.engine import Catalog, catalog_url, open_catalog
-from pipeline.catalog.schema import HEAD, drift, known_revisions
+from pipeline.catalog.schema import HEAD, known_revisions
 from pipeline.errors import CatalogBusy, CatalogTooNew, NotFound, SettingsInvalid, WorkspaceUnusable
 from tests.support import plain_sql
+from tests.support.schema_drift import drift
 
 START = {"keywords": [], "source": None, "parameters": {}, "process": "host:1:1", "version": "1"}
 
@@ -112,7 +113,7 @@ def test_foreign_keys_hold(tmp_path: Path) -> None:
 
     with open_catalog(tmp_path / "catalog.sqlite3") as catalog:
         with pytest.raises(IntegrityError), catalog.write() as uow:
-            uow.runs.add_item(7, 8, role="accepted")
+            uow.runs.add_items(7, [(8, "accepted")])
         assert _start_run(catalog) == 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import math
 import os
@@ -109,7 +108,6 @@ def test_two_that_are_killed_again_and_again_come_to_what_one_does_undisturbed(
         assert set(killed.stages) >= set(template.steps)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("psycopg") is None, reason="PostgreSQL's driver is not installed")
 @pytest.mark.timeout(120 + 20 * KILLS_ON_POSTGRESQL)
 def test_the_same_on_postgresql(template: Template, tmp_path: Path) -> None:
     killed = Killed()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from sqlalchemy import Engine, inspect, text
 
 import pipeline.catalog.engine as engine_module
 from pipeline.catalog.engine import catalog_url, make_engine, open_catalog
-from pipeline.catalog.schema import HEAD, drift, known_revisions
+from pipeline.catalog.schema import HEAD, known_revisions
 from pipeline.catalog.values import ItemFilter
-from tests.support.postgres import Server, postgres_server
+from tests.support.schema_drift import drift
 
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
 NOW = "'2025-01-02 03:04:05'"
 # One row of each table of revision 0001, and more where rows hang together; texts that SQL could trip over.
 ROWS = f"""
@@ -70,19 +68,9 @@ LATER_TABLES = {
 }
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with postgres_server() as running:
-        yield running
-
-
 @pytest.fixture
-def first(server: Server | None, tmp_path: Path) -> str:
+def first(address: str) -> str:
     """The address of a catalog as the first version made it."""
-    address = server.new_database() if server else str(tmp_path / "catalog.sqlite3")
     engine = make_engine(catalog_url(address))
     upgraded(engine, "0001")
     with engine.begin() as connection:

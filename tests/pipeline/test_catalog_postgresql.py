@@ -14,7 +14,6 @@ from sqlalchemy import text
 import pipeline.catalog.engine as engine_module
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.ledger import Ledger
-from pipeline.catalog.schema import drift
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 from pipeline.images import ImageLimits
 from pipeline.ingest.ingest import ingest_inbox
@@ -22,6 +21,7 @@ from pipeline.store import Store
 from tests.support.inboxes import failed, fetched, sealed_inbox
 from tests.support.pictures import scene_file
 from tests.support.postgres import Server, postgres_server
+from tests.support.schema_drift import drift
 
 pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed: pip install dreamcrawl[postgres]")
 pytestmark = pytest.mark.slow

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,28 +10,13 @@ import pytest
 from pipeline.catalog.engine import open_catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Counts, IngestProgress, ItemFilter, NewItem, NewSighting
-from tests.support.postgres import Server, postgres_server
+from tests.support.items import representatives_of_run
 
 MOMENT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
-DATABASES = ["sqlite"]
-if importlib.util.find_spec("psycopg"):
-    DATABASES.append("postgresql")
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with postgres_server() as running:
-        yield running
-
-
 @pytest.fixture
-def uow(server: Server | None, tmp_path: Path) -> Iterator[UnitOfWork]:
-    address = server.new_database() if server else tmp_path / "catalog.sqlite3"
+def uow(address: str) -> Iterator[UnitOfWork]:
     with open_catalog(address) as catalog, catalog.write() as unit:
         yield unit
 
@@ -136,11 +119,11 @@ def test_runs_are_listed_newest_first(uow: UnitOfWork) -> None:
 def test_a_run_keeps_the_strongest_role_and_the_first_place(uow: UnitOfWork) -> None:
     run_id = add_run(uow)
     first, second, third = (add_item(uow, number) for number in (1, 2, 3))
-    for item_id, role in [(third, "known"), (first, "exact_duplicate"), (third, "accepted"), (second, "accepted")]:
-        uow.runs.add_item(run_id, item_id, role=role)
-    uow.runs.add_item(run_id, third, role="exact_duplicate")
+    for met in [(third, "known"), (first, "exact_duplicate"), (third, "accepted"), (second, "accepted")]:
+        uow.runs.add_items(run_id, [met])
+    uow.runs.add_items(run_id, [(third, "exact_duplicate")])
 
-    assert uow.items.representatives_of_run(run_id) == [third, first, second]
+    assert representatives_of_run(uow, run_id) == [third, first, second]
     from sqlalchemy import text
 
     roles = dict(uow.session.execute(text("SELECT item_id, role FROM run_item")).tuples().all())
@@ -151,10 +134,9 @@ def test_near_duplicates_are_stood_for_by_what_they_resemble(uow: UnitOfWork) ->
     run_id = add_run(uow)
     original, other = add_item(uow, 1), add_item(uow, 2)
     near = add_item(uow, 3, near_duplicate_of_id=original, near_duplicate_distance=4)
-    for item_id in (near, other, original):
-        uow.runs.add_item(run_id, item_id, role="accepted")
+    uow.runs.add_items(run_id, [(item_id, "accepted") for item_id in (near, other, original)])
 
-    assert uow.items.representatives_of_run(run_id) == [original, other]
+    assert representatives_of_run(uow, run_id) == [original, other]
     assert uow.items.representatives([other, near, original, 99]) == [other, original]
     assert uow.items.representative_ids() == [original, other]
 
@@ -224,7 +206,6 @@ def test_the_same_sighting_is_kept_once_and_moves_on(uow: UnitOfWork) -> None:
     assert (first.fetched_at, first.last_seen_at, first.title) == (MOMENT, later, None)
     assert (first.tags, first.http) == (("a", "b"), {"status": 200})
     assert second.page_url == "https://example.org/other"
-    assert uow.sightings.first_of_item(item_id) == first
 
 
 def test_touching_an_address_moves_all_its_sightings(uow: UnitOfWork) -> None:
@@ -285,7 +266,7 @@ def furnished(uow: UnitOfWork) -> dict[str, int]:
     uow.items.add_keyword(boat, "lake", fields=(), score=0.5)
     uow.sightings.add(new_sighting(mill, 1, caption="by the river"))
     uow.sightings.add(new_sighting(boat, 2, source="folder", alt="A red BOAT"))
-    uow.runs.add_item(run_id, boat, role="accepted")
+    uow.runs.add_items(run_id, [(boat, "accepted")])
     add_derivation(uow, boat, 9)
     return {"mill": mill, "boat": boat, "plain": plain, "near": near}
 
@@ -380,7 +361,6 @@ def test_of_several_reasons_within_a_run_the_last_stays(uow: UnitOfWork) -> None
         ("https://a", "corrupt", "ingest", MOMENT),
         ("https://b", "robots", "crawl", MOMENT),
     ]
-    assert uow.rejections.reasons_of_run(run_id) == {"corrupt": 1, "robots": 1}
     assert len(uow.rejections.of_run(run_id, limit=1)) == 1
 
 

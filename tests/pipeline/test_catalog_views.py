@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,9 +15,7 @@ from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.tables import DerivationRow
 from pipeline.store import Store
 from tests.support.inverting import Workshop, picture
-from tests.support.postgres import postgres_server
 
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
 COLUMNS = {
     "pictures": "picture title creator licence licence_url width height format size_bytes keywords tags stars source "
     "page address caption sightings dreams near_to bits_apart kept_at withdrawn_at withdrawn_reason stored_file",
@@ -36,16 +33,10 @@ COLUMNS = {
 }
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def catalog(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    root = tmp_path_factory.mktemp("views")
-    if request.param == "sqlite":
-        with open_catalog(root / "catalog.sqlite3") as opened:
-            fill(opened, root)
-            yield opened
-        return
-    with postgres_server() as server, open_catalog(server.new_database()) as opened:
-        fill(opened, root)
+@pytest.fixture(scope="module")
+def catalog(shared_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    with open_catalog(shared_address) as opened:
+        fill(opened, tmp_path_factory.mktemp("views"))
         yield opened
 
 

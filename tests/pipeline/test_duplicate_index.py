@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.duplicates import index as index_module
-from pipeline.duplicates.hashes import TURNS, turned_hash
+from pipeline.duplicates.hashes import TURNS
 from pipeline.duplicates.index import HashIndex, Hit
-from pipeline.fingerprints import hamming_distance
+from tests.support.hashes import hamming_distance, turned_hash
 
 HASHES = st.binary(min_size=32, max_size=32)
 

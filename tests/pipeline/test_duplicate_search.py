@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,23 +22,6 @@ from pipeline.errors import NotFound, UsageError
 from pipeline.images import decode
 from pipeline.store import Store
 from tests.support.pictures import file_of, scene
-from tests.support.postgres import Server, postgres_server
-
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with postgres_server() as running:
-        yield running
-
-
-@pytest.fixture
-def address(server: Server | None, tmp_path: Path) -> str:
-    return server.new_database() if server else str(tmp_path / "catalog.sqlite3")
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from PIL import Image, ImageEnhance
 from scipy.fft import dctn
 
 from pipeline.duplicates.borders import content_box
-from pipeline.duplicates.hashes import TURNS, coefficients, hash_of, turned, turned_hash
+from pipeline.duplicates.hashes import TURNS, coefficients, hash_of, turned
 from pipeline.duplicates.signatures import MAX_VIEWS_BYTES, sign, views_of
-from pipeline.fingerprints import hamming_distance
 from pipeline.images import decode
+from tests.support.hashes import hamming_distance, turned_hash
 from tests.support.pictures import file_of, scene
 
 QUARTERS = {  # name -> what numpy and people call it

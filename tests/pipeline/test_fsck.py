@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,9 +25,7 @@ from pipeline.upkeep.stored_files import StoredFiles, _State
 from tests.support import plain_sql
 from tests.support.inboxes import fetched
 from tests.support.lively_workspace import Lively
-from tests.support.postgres import Server, postgres_server
-
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
+from tests.support.postgres import postgres_server
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +40,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(template: Path, tmp_path: Path) -> Iterator[Lively]:
     """A copy of the workspace, each test its own."""
-    root = tmp_path / "workspace"
-    shutil.copytree(template, root)
-    lively = Lively.__new__(Lively)
-    from pipeline.store import Store
-    from pipeline.workspace import Workspace
-
-    lively.workspace = Workspace(root)
-    lively.root, lively.catalog, lively.store = root, open_catalog(root / "catalog.sqlite3"), Store(root / "store")
-    lively._crawls = 10
+    lively = Lively.copy_of(template, tmp_path / "workspace")
     yield lively
     lively.catalog.close()
 
@@ -329,16 +317,9 @@ def test_two_do_not_mend_at_once(shop: Lively, monkeypatch: pytest.MonkeyPatch) 
         shop.fsck(mend=True)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
-    with postgres_server() as running:
-        yield running
-
-
-def test_the_same_on_postgresql(server: Server, tmp_path: Path) -> None:
-    lively = Lively(tmp_path / "workspace", address=server.new_database())
-    try:
+def test_the_same_on_postgresql(tmp_path: Path) -> None:
+    with postgres_server() as server:
+        lively = Lively(tmp_path / "workspace", address=server.new_database())
         assert lively.fsck().findings == ()
         lively.stored(2).unlink()
         execute(lively, "UPDATE search_document SET words = 'nonsense' WHERE item_id = 1")
@@ -355,5 +336,4 @@ def test_the_same_on_postgresql(server: Server, tmp_path: Path) -> None:
         lively.ingest((fetched("b.png"), lively.bytes_of("b")))
         assert lively.fsck().findings == ()
         assert json.dumps([vars(each) for each in report.findings])
-    finally:
         lively.catalog.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -31,8 +30,6 @@ from tests.support.inboxes import fetched
 from tests.support.inverting import InvertingRenderer, identity_of
 from tests.support.lively_workspace import Lively
 from tests.support.postgres import postgres_server
-
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
 
 
 @pytest.fixture
@@ -288,7 +285,6 @@ def test_a_file_of_nothing_goes_also_when_the_first_to_let_go_of_it_was_killed(s
     assert shop.fsck().findings == ()
 
 
-@pytest.mark.skipif("postgresql" not in DATABASES, reason="PostgreSQL's driver is not installed")
 def test_the_same_on_postgresql(tmp_path: Path) -> None:
     with postgres_server() as server:
         lively = Lively(tmp_path / "workspace", address=server.new_database())

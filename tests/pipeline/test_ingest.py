@@ -2,66 +2,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.ledger import Ledger
 from pipeline.duplicates.search import ALGORITHMS
-from pipeline.duplicates.signatures import sign
 from pipeline.errors import ImageRejected, InboxUnusable, NotFound, Reason, StoreCorrupt, WorkspaceUnusable
-from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE, hamming_distance, pixel_sha256, sha256
+from pipeline.fingerprints import pixel_sha256, sha256
 from pipeline.images import ImageLimits
-from pipeline.ingest.ingest import ingest_inbox
 from pipeline.ingest.single import ingest_file
-from pipeline.records import DeclaredLicense, HttpFacts, IngestReport
-from pipeline.store import Store
-from tests.support.inboxes import FOUND_AT, failed, fetched, known, refused, sealed_inbox
-from tests.support.pictures import file_of, scene, scene_file, xmp_packet
-
-
-class Workshop:
-    """A catalog, a store and an inbox folder in a temporary folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.catalog: Catalog = open_catalog(root / "catalog.sqlite3")
-        self.store = Store(root / "store")
-        self._count = 0
-
-    def run(self) -> int:
-        with self.catalog.write() as uow:
-            return uow.runs.start("run", keywords=["mill"], source="x", parameters={}, process="host:1:1", version="1")
-
-    def inbox(self, *candidates: tuple[Any, bytes | None], **about: Any) -> Path:
-        self._count += 1
-        return sealed_inbox(self.root / "inbox", candidates, crawl_id=f"crawl-{self._count}", **about)
-
-    def ingest(self, *candidates: tuple[Any, bytes | None], run_id: int | None = None, **options: Any) -> IngestReport:
-        return self.take(self.inbox(*candidates), run_id=run_id, **options)
-
-    def take(self, path: Path, *, run_id: int | None = None, **options: Any) -> IngestReport:
-        values: dict[str, Any] = {"limits": ImageLimits(), "near_distance": DEFAULT_NEAR_DISTANCE}
-        report = ingest_inbox(path, catalog=self.catalog, store=self.store, run_id=run_id, **{**values, **options})
-        assert report.fetched == report.accepted + report.exact_duplicates + report.near_duplicates + report.rejected
-        assert sum(report.reasons.values()) == report.rejected
-        return replace(report, seconds=0.0)
+from pipeline.records import HttpFacts, IngestReport
+from tests.support.inboxes import FOUND_AT, failed, fetched, known, refused
+from tests.support.ingesting import IngestWorkshop
+from tests.support.items import representatives_of_run
+from tests.support.pictures import file_of, scene, scene_file
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    workshop = Workshop(tmp_path)
+def shop(tmp_path: Path) -> Iterator[IngestWorkshop]:
+    workshop = IngestWorkshop(tmp_path)
     yield workshop
     workshop.catalog.close()
 
 
-def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: Workshop) -> None:
+def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     rgb = scene(1)
     data = file_of(rgb)
@@ -74,7 +41,7 @@ def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: Worksho
         item, (sighting,), (keyword,) = uow.items.get(1), uow.sightings.of_item(1), uow.items.keywords(1)
         entry = uow.ledger.known(["https://example.org/a.png"])["https://example.org/a.png"]
         blob = uow.blobs.get(sha256(data))
-        assert uow.items.representatives_of_run(run_id) == [1]
+        assert representatives_of_run(uow, run_id) == [1]
         assert [len(bits) for bits in uow.duplicates.hashes_of(1, ALGORITHMS).values()] == [32]
     assert (item.blob_sha256, item.pixel_sha256) == (sha256(data), pixel_sha256(rgb))
     assert (item.width, item.height, item.format, item.frames) == (160, 120, "PNG", 1)
@@ -88,7 +55,7 @@ def test_a_new_picture_becomes_an_item_with_its_bytes_in_the_store(shop: Worksho
     assert shop.store.read(sha256(data)) == data
 
 
-def test_the_inbox_is_gone_afterwards(shop: Workshop) -> None:
+def test_the_inbox_is_gone_afterwards(shop: IngestWorkshop) -> None:
     path = shop.inbox((fetched("a.png"), scene_file(1)))
 
     shop.take(path)
@@ -100,107 +67,7 @@ def test_the_inbox_is_gone_afterwards(shop: Workshop) -> None:
         shop.take(path)
 
 
-def test_the_same_bytes_elsewhere_are_a_sighting_of_the_same_item(shop: Workshop) -> None:
-    data = scene_file(1)
-    first, second = shop.run(), shop.run()
-    shop.ingest((fetched("a.png"), data), run_id=first)
-
-    report = shop.ingest((fetched("b.png", page_url="https://other.example/"), data), run_id=second)
-
-    assert report == IngestReport(fetched=1, exact_duplicates=1, item_ids=(1,))
-    with shop.catalog.read() as uow:
-        assert [(s.relation, s.run_id, s.image_url) for s in uow.sightings.of_item(1)] == [
-            ("first", first, "https://example.org/a.png"),
-            ("same_bytes", second, "https://example.org/b.png"),
-        ]
-        assert uow.counts().items == 1
-        assert uow.items.representatives_of_run(second) == [1]
-
-
-def test_the_same_pixels_in_another_file_are_a_sighting_of_the_same_item(shop: Workshop) -> None:
-    rgb = scene(1)
-    variants = [file_of(rgb), file_of(rgb, compress_level=1), file_of(rgb, "WEBP", lossless=True)]
-
-    report = shop.ingest(*((fetched(f"{n}.png"), data) for n, data in enumerate(variants)))
-
-    assert report == IngestReport(fetched=3, accepted=1, exact_duplicates=2, item_ids=(1,))
-    with shop.catalog.read() as uow:
-        assert [s.relation for s in uow.sightings.of_item(1)] == ["first", "same_pixels", "same_pixels"]
-        assert uow.counts().blobs == 3
-    for data in variants:
-        assert shop.store.read(sha256(data)) == data
-    again = shop.ingest((fetched("again.webp"), variants[2]))
-    assert again.exact_duplicates == 1
-    with shop.catalog.read() as uow:
-        assert uow.sightings.of_item(1)[-1].relation == "same_bytes"
-
-
-def _edited(rgb: np.ndarray) -> dict[str, bytes]:
-    image = Image.fromarray(rgb)
-    return {
-        "jpeg": file_of(rgb, "JPEG", quality=60),
-        "half": file_of(image.resize((image.width // 2, image.height // 2)), "JPEG", quality=90),
-        "brighter": file_of(ImageEnhance.Brightness(image).enhance(1.1)),
-    }
-
-
-def test_what_resembles_an_item_is_kept_and_linked_to_it(shop: Workshop) -> None:
-    run_id = shop.run()
-    rgb = scene(1, width=320, height=240)
-    shop.ingest((fetched("other.png"), scene_file(2)), (fetched("a.png"), file_of(rgb)))
-
-    report = shop.ingest(*((fetched(name), data) for name, data in _edited(rgb).items()), run_id=run_id)
-
-    assert report == IngestReport(fetched=3, near_duplicates=3, item_ids=(2,))
-    with shop.catalog.read() as uow:
-        near = [uow.items.get(item_id) for item_id in (3, 4, 5)]
-        assert uow.items.representatives_of_run(run_id) == [2]
-    assert {item.near_duplicate_of_id for item in near} == {2}
-    assert all(0 <= item.near_duplicate_distance <= DEFAULT_NEAR_DISTANCE for item in near)
-
-
-def test_links_are_stars_and_never_chains(shop: Workshop) -> None:
-    first, last = scene(1).astype(float), scene(2).astype(float)
-    steps = [np.clip(first + (last - first) * part, 0, 255).astype(np.uint8) for part in np.linspace(0, 1, 13)]
-
-    shop.ingest(*((fetched(f"{n}.png"), file_of(rgb)) for n, rgb in enumerate(steps)))
-
-    with shop.catalog.read() as uow:
-        items = {item.id: item for item in uow.items.list(limit=None)}
-    linked = [item for item in items.values() if item.near_duplicate_of_id is not None]
-    assert linked
-    assert len(items) - len(linked) >= 2  # the two ends are different pictures
-    for item in linked:
-        assert items[item.near_duplicate_of_id].near_duplicate_of_id is None
-
-
-@pytest.mark.parametrize(("spare", "links"), [(0, 1), (-1, 0)])
-def test_the_radius_decides(shop: Workshop, spare: int, links: int) -> None:
-    rgb = scene(1, width=320, height=240)
-    edited = np.asarray(Image.fromarray(rgb).crop((3, 3, 317, 237)))
-    distance = hamming_distance(sign(rgb).bits, sign(edited).bits)
-    assert distance > 0
-
-    report = shop.ingest(
-        (fetched("a.png"), file_of(rgb)), (fetched("b.png"), file_of(edited)), near_distance=distance + spare
-    )
-
-    assert (report.accepted, report.near_duplicates) == (2 - links, links)
-    with shop.catalog.read() as uow:
-        assert uow.items.get(2).near_duplicate_distance == (distance if links else None)
-
-
-def test_plain_pictures_are_all_kept_apart(shop: Workshop) -> None:
-    colors = [(200, 30, 30), (30, 200, 30), (255, 255, 255), (128, 128, 128)]
-
-    report = shop.ingest(
-        *((fetched(f"{n}.png"), file_of(Image.new("RGB", (100, 80), color))) for n, color in enumerate(colors))
-    )
-
-    assert report == IngestReport(fetched=4, accepted=4, item_ids=(1, 2, 3, 4))
-
-
-def test_bad_pictures_are_rejected_with_their_reason_and_stop_nothing(shop: Workshop) -> None:
+def test_bad_pictures_are_rejected_with_their_reason_and_stop_nothing(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     bad = {
         "page.jpg": (b"<html>404</html>", Reason.NOT_AN_IMAGE),
@@ -230,7 +97,7 @@ def test_bad_pictures_are_rejected_with_their_reason_and_stop_nothing(shop: Work
     assert list(shop.store.digests()) == [sha256(scene_file(2))]
 
 
-def test_what_the_crawl_did_not_get_goes_to_ledger_and_run(shop: Workshop) -> None:
+def test_what_the_crawl_did_not_get_goes_to_ledger_and_run(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     http = HttpFacts("https://example.org/c.png", 503)
 
@@ -256,7 +123,7 @@ def test_what_the_crawl_did_not_get_goes_to_ledger_and_run(shop: Workshop) -> No
     ]
 
 
-def test_known_pictures_are_listed_and_seen_again(shop: Workshop) -> None:
+def test_known_pictures_are_listed_and_seen_again(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     shop.ingest((fetched("a.png", keyword="mill"), scene_file(1)), (fetched("bad.png"), b"text"))
     later = "2026-05-01T00:00:00+00:00"
@@ -274,10 +141,10 @@ def test_known_pictures_are_listed_and_seen_again(shop: Workshop) -> None:
         assert sighting.last_seen_at == datetime(2026, 5, 1, tzinfo=UTC)
         assert sighting.fetched_at == datetime.fromisoformat(FOUND_AT)
         assert {keyword.keyword for keyword in uow.items.keywords(1)} == {"mill", "lake"}
-        assert uow.items.representatives_of_run(run_id) == [1]
+        assert representatives_of_run(uow, run_id) == [1]
 
 
-def test_a_known_picture_is_found_by_its_digest_too(shop: Workshop) -> None:
+def test_a_known_picture_is_found_by_its_digest_too(shop: IngestWorkshop) -> None:
     shop.ingest((fetched("a.png"), scene_file(1)))
 
     report = shop.ingest((known("moved.png", sha256=sha256(scene_file(1))), None))
@@ -285,7 +152,7 @@ def test_a_known_picture_is_found_by_its_digest_too(shop: Workshop) -> None:
     assert report.item_ids == (1,)
 
 
-def test_items_are_listed_once_in_the_order_met(shop: Workshop) -> None:
+def test_items_are_listed_once_in_the_order_met(shop: IngestWorkshop) -> None:
     shop.ingest(*((fetched(f"{n}.png"), scene_file(n)) for n in (1, 2, 3)))
     run_id = shop.run()
 
@@ -301,89 +168,10 @@ def test_items_are_listed_once_in_the_order_met(shop: Workshop) -> None:
     assert report.item_ids == (3, 4, 1)
     assert (report.accepted, report.exact_duplicates, report.known) == (1, 2, 2)
     with shop.catalog.read() as uow:
-        assert uow.items.representatives_of_run(run_id) == [3, 4, 1]
+        assert representatives_of_run(uow, run_id) == [3, 4, 1]
 
 
-def test_the_licence_of_the_page_is_preferred_to_that_in_the_file(shop: Workshop) -> None:
-    cc0 = DeclaredLicense("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/", "rel=license", "CC0")
-    packet = xmp_packet(license_url="https://creativecommons.org/licenses/by/4.0/")
-    data = file_of(scene(1), "WEBP", xmp=packet)
-
-    shop.ingest((fetched("a.webp", license=cc0), data))
-
-    with shop.catalog.read() as uow:
-        item, (sighting,) = uow.items.get(1), uow.sightings.of_item(1)
-    assert (item.license_id, item.license_url) == (cc0.id, cc0.url)
-    assert (sighting.license_declared_by, sighting.license_text) == ("rel=license", "CC0")
-
-
-def test_the_file_tells_title_author_and_licence_when_the_page_does_not(shop: Workshop) -> None:
-    packet = xmp_packet(
-        title="Mill", creator="Ada", rights="some rights", license_url="https://creativecommons.org/licenses/by/4.0/"
-    )
-
-    shop.ingest((fetched("a.webp"), file_of(scene(1), "WEBP", xmp=packet)))
-
-    with shop.catalog.read() as uow:
-        item, (sighting,) = uow.items.get(1), uow.sightings.of_item(1)
-    assert (item.title, item.creator, item.license_id) == ("Mill", "Ada", "CC-BY-4.0")
-    assert item.license_url == "https://creativecommons.org/licenses/by/4.0/"
-    assert (sighting.title, sighting.creator) == (None, None)
-    assert (sighting.license_id, sighting.license_declared_by) == ("CC-BY-4.0", "xmp")
-
-
-@pytest.mark.parametrize(
-    ("rights", "license_id"), [("CC BY-SA 4.0", "CC-BY-SA-4.0"), ("© 2020 Ada, all rights reserved", "unknown")]
-)
-def test_rights_in_exif_count_as_a_declaration(shop: Workshop, rights: str, license_id: str) -> None:
-    exif = Image.Exif()
-    exif[0x8298] = rights.replace("©", "(c)")
-
-    shop.ingest((fetched("a.jpg"), file_of(scene(1), "JPEG", exif=exif.tobytes())))
-
-    with shop.catalog.read() as uow:
-        (sighting,) = uow.sightings.of_item(1)
-    assert (sighting.license_id, sighting.license_declared_by) == (license_id, "exif")
-    assert sighting.license_text == rights.replace("©", "(c)")
-
-
-def test_a_later_sighting_gives_a_licence_where_there_is_none_and_changes_no_other(shop: Workshop) -> None:
-    data = scene_file(1)
-    by = DeclaredLicense("CC-BY-4.0", "https://creativecommons.org/licenses/by/4.0/", "schema.org")
-    cc0 = DeclaredLicense("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/", "rel=license")
-
-    for name, declared in (("a", None), ("b", by), ("c", cc0)):
-        shop.ingest((fetched(name, license=declared), data))
-
-    with shop.catalog.read() as uow:
-        item, sightings = uow.items.get(1), uow.sightings.of_item(1)
-    assert (item.license_id, item.license_url) == (by.id, by.url)
-    assert [s.license_id for s in sightings] == [None, "CC-BY-4.0", "CC0-1.0"]
-
-
-def test_hostile_text_is_made_fit_for_the_database(shop: Workshop) -> None:
-    record = fetched(
-        "a.png",
-        title="nul \0 and half a pair \ud800",
-        caption="x" * 100_000,
-        tags=tuple("\udfff" for _ in range(1000)),
-        keyword="k\0\ud800",
-        http=HttpFacts("https://example.org/\ud800", 200, etag="\0"),
-        found_at="yesterday",
-    )
-
-    report = shop.ingest((record, scene_file(1)), (failed("\udfff"), None))
-
-    assert report.accepted == 1
-    with shop.catalog.read() as uow:
-        (sighting,) = uow.sightings.of_item(1)
-    assert sighting.title == "nul  and half a pair ?"
-    assert len(sighting.caption) == 4000
-    assert len(sighting.tags) == 100
-    assert abs((datetime.now(UTC) - sighting.fetched_at).total_seconds()) < 60
-
-
-def test_without_a_run_the_run_that_crawled_is_taken(shop: Workshop) -> None:
+def test_without_a_run_the_run_that_crawled_is_taken(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     path = shop.inbox((fetched("a.png"), scene_file(1)), (failed("b.png"), None), run_id=run_id)
     unknown = shop.inbox((fetched("c.png"), scene_file(2)), (failed("d.png"), None), run_id=99)
@@ -398,7 +186,7 @@ def test_without_a_run_the_run_that_crawled_is_taken(shop: Workshop) -> None:
         assert uow.ledger.known(["https://example.org/d.png"])
 
 
-def test_an_inbox_that_came_back_changes_nothing(shop: Workshop) -> None:
+def test_an_inbox_that_came_back_changes_nothing(shop: IngestWorkshop) -> None:
     """As when a kill came after the last row and before the inbox was deleted, and its progress was lost too."""
     candidates = [(fetched("a.png"), scene_file(1)), (fetched("b.png"), scene_file(2))]
     run_id = shop.run()
@@ -411,7 +199,7 @@ def test_an_inbox_that_came_back_changes_nothing(shop: Workshop) -> None:
         assert (uow.counts().items, uow.counts().sightings) == (2, 2)
 
 
-def test_bytes_lost_in_the_inbox_cost_one_picture_and_are_fetched_again(shop: Workshop) -> None:
+def test_bytes_lost_in_the_inbox_cost_one_picture_and_are_fetched_again(shop: IngestWorkshop) -> None:
     run_id = shop.run()
     path = shop.inbox(*((fetched(f"{n}.png"), scene_file(n)) for n in (1, 2, 3)))
     blobs = path / "blobs.bin"
@@ -424,7 +212,7 @@ def test_bytes_lost_in_the_inbox_cost_one_picture_and_are_fetched_again(shop: Wo
         assert uow.ledger.known(["https://example.org/2.png"])["https://example.org/2.png"].fetch_again
 
 
-def test_a_file_lost_from_the_store_comes_back_with_its_bytes(shop: Workshop) -> None:
+def test_a_file_lost_from_the_store_comes_back_with_its_bytes(shop: IngestWorkshop) -> None:
     data = scene_file(1)
     shop.ingest((fetched("a.png"), data))
     shop.store.path(sha256(data)).unlink()
@@ -436,7 +224,7 @@ def test_a_file_lost_from_the_store_comes_back_with_its_bytes(shop: Workshop) ->
     assert shop.store.read(sha256(data)) == data
 
 
-def test_a_store_that_cannot_be_written_leaves_the_inbox_to_be_taken_later(shop: Workshop) -> None:
+def test_a_store_that_cannot_be_written_leaves_the_inbox_to_be_taken_later(shop: IngestWorkshop) -> None:
     path = shop.inbox((fetched("bad.png"), b"text"), (fetched("a.png"), scene_file(1)))
     (shop.root / "store").write_text("in the way")
 
@@ -451,7 +239,7 @@ def test_a_store_that_cannot_be_written_leaves_the_inbox_to_be_taken_later(shop:
     )
 
 
-def test_an_inbox_that_is_not_sealed_is_left_alone(shop: Workshop) -> None:
+def test_an_inbox_that_is_not_sealed_is_left_alone(shop: IngestWorkshop) -> None:
     path = shop.inbox((fetched("a.png"), scene_file(1)))
     (path / "sealed.json").unlink()
 
@@ -461,7 +249,7 @@ def test_an_inbox_that_is_not_sealed_is_left_alone(shop: Workshop) -> None:
     assert (path / "records.jsonl").exists()
 
 
-def test_progress_is_told_for_every_record(shop: Workshop) -> None:
+def test_progress_is_told_for_every_record(shop: IngestWorkshop) -> None:
     told: list[tuple[int, int]] = []
     candidates = [(fetched("a.png"), scene_file(1)), (failed("b.png"), None), (fetched("c.png"), b"text")]
 
@@ -470,11 +258,11 @@ def test_progress_is_told_for_every_record(shop: Workshop) -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_an_empty_inbox_is_fine(shop: Workshop) -> None:
+def test_an_empty_inbox_is_fine(shop: IngestWorkshop) -> None:
     assert shop.ingest() == IngestReport()
 
 
-def test_one_file_of_the_users_is_taken_without_a_crawl(shop: Workshop, tmp_path: Path) -> None:
+def test_one_file_of_the_users_is_taken_without_a_crawl(shop: IngestWorkshop, tmp_path: Path) -> None:
     run_id = shop.run()
     file = tmp_path / "my photo ä.jpg"
     file.write_bytes(scene_file(1, "JPEG"))
@@ -487,10 +275,10 @@ def test_one_file_of_the_users_is_taken_without_a_crawl(shop: Workshop, tmp_path
     with shop.catalog.read() as uow:
         (sighting,) = uow.sightings.of_item(1)
         assert (sighting.source, sighting.image_url) == ("file", file.as_uri())
-        assert uow.items.representatives_of_run(run_id) == [1]
+        assert representatives_of_run(uow, run_id) == [1]
 
 
-def test_a_file_that_is_no_picture_is_told(shop: Workshop, tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture_is_told(shop: IngestWorkshop, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / "long.png").write_bytes(scene_file(1))
     options = {"catalog": shop.catalog, "store": shop.store, "run_id": None, "near_distance": 48}
@@ -505,7 +293,7 @@ def test_a_file_that_is_no_picture_is_told(shop: Workshop, tmp_path: Path) -> No
         ingest_file(tmp_path, limits=ImageLimits(), **options)
 
 
-def test_a_report_is_made_of_plain_values(shop: Workshop) -> None:
+def test_a_report_is_made_of_plain_values(shop: IngestWorkshop) -> None:
     import dataclasses
 
     report = shop.ingest((fetched("a.png"), scene_file(1)), (fetched("b.png"), b"x"))
@@ -513,7 +301,7 @@ def test_a_report_is_made_of_plain_values(shop: Workshop) -> None:
     assert json.loads(json.dumps(dataclasses.asdict(report)))["reasons"] == {"not_an_image": 1}
 
 
-def test_the_ledger_knows_a_kept_picture_as_it_was_decoded(shop: Workshop) -> None:
+def test_the_ledger_knows_a_kept_picture_as_it_was_decoded(shop: IngestWorkshop) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
     data = file_of(scene(9, width=200, height=100), "WEBP", exif=exif)

@@ -24,6 +24,7 @@ from pipeline.records import IngestReport
 from pipeline.store import Store
 from tests.support.inboxes import failed, fetched, known, sealed_inbox
 from tests.support.ingesting_process import ExaminerHere
+from tests.support.items import representatives_of_run
 from tests.support.pictures import file_of, scene, scene_file
 
 
@@ -148,7 +149,7 @@ def test_a_run_lists_what_it_met_in_the_order_of_the_records_whatever_the_batche
 
     assert told == list(range(1, 9))
     with catalog.read() as uow:
-        assert uow.items.representatives_of_run(run_id) == [3, 2, 4, 1, 5]
+        assert representatives_of_run(uow, run_id) == [3, 2, 4, 1, 5]
         assert uow.counts().sightings == 5
 
 

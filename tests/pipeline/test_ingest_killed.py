@@ -19,6 +19,7 @@ from pipeline.ingest.ingest import ingest_inbox
 from pipeline.store import Store
 from tests.support.inboxes import failed, fetched, known, refused, sealed_inbox
 from tests.support.ingesting_process import dump, take
+from tests.support.items import representatives_of_run
 from tests.support.pictures import file_of, scene, scene_file
 
 SCRIPT = "tests.support.ingesting_process"
@@ -120,7 +121,7 @@ def test_a_later_run_that_goes_on_lists_what_the_killed_run_had_done(
 
         assert (report.fetched, report.accepted, report.rejected) == (6, 2, 1)
         with catalog.read() as uow:
-            assert uow.items.representatives_of_run(second) == list(report.item_ids) == [2, 1, 4]
+            assert representatives_of_run(uow, second) == list(report.item_ids) == [2, 1, 4]
             assert {r.reason for r in uow.rejections.of_run(second)} == {"robots", "timeout", "not_an_image"}
             assert {s.run_id for s in uow.sightings.of_item(2)} == {1}
 

@@ -20,7 +20,6 @@ from pipeline.catalog.gallery_values import Count, Cursor, FacetValue, GalleryFi
 from pipeline.catalog.values import NewItem
 from pipeline.errors import NotFound
 from tests.support.inverting import sighting_of
-from tests.support.postgres import postgres_server
 
 KEYWORDS = ("cat", "bridge", "windmill")
 SOURCES = ("website", "folder")
@@ -125,7 +124,7 @@ def keep(catalog: Catalog, known: Known, run_id: int) -> None:
         for keyword in known.keywords:
             uow.items.add_keyword(item_id, keyword, fields=("title",), score=0.5)
         if known.in_run:
-            uow.runs.add_item(run_id, item_id, role="known" if known.id % 2 else "accepted")
+            uow.runs.add_items(run_id, [(item_id, "known" if known.id % 2 else "accepted")])
         for tag in known.own_tags:
             uow.tags.add(item_id, tag)
         if known.stars is not None:
@@ -187,13 +186,9 @@ def made_up(random_: random.Random) -> list[Known]:
     return found
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def catalog(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    if request.param == "sqlite":
-        with open_catalog(tmp_path_factory.mktemp("queries") / "catalog.sqlite3") as opened:
-            yield opened
-        return
-    with postgres_server() as server, open_catalog(server.new_database()) as opened:
+@pytest.fixture(scope="module")
+def catalog(shared_address: str) -> Iterator[Catalog]:
+    with open_catalog(shared_address) as opened:
         yield opened
 
 

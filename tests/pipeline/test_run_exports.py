@@ -78,8 +78,7 @@ def told(tmp_path: Path) -> Iterator[Told]:
         ]
         with shop.catalog.write() as uow:
             uow.session.execute(update(ItemRow).values(first_run_id=run_id))
-            for item_id in items:
-                uow.runs.add_item(run_id, item_id, role="accepted")
+            uow.runs.add_items(run_id, [(item_id, "accepted") for item_id in items])
         from pipeline.stylize import stylize_items
 
         stylize_items(

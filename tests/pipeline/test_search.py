@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,18 +21,11 @@ from pipeline.catalog.search_text import Facet, document_of, facet_value, facet_
 from pipeline.catalog.values import ItemFilter, NewItem
 from tests.support import plain_sql
 from tests.support.inverting import sighting_of
-from tests.support.postgres import postgres_server
-
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def catalog(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    if request.param == "sqlite":
-        with open_catalog(tmp_path_factory.mktemp("search") / "catalog.sqlite3") as opened:
-            yield opened
-        return
-    with postgres_server() as server, open_catalog(server.new_database()) as opened:
+@pytest.fixture(scope="module")
+def catalog(shared_address: str) -> Iterator[Catalog]:
+    with open_catalog(shared_address) as opened:
         yield opened
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import signal
@@ -33,25 +32,9 @@ from pipeline.store import Store
 from tests.support.extracting import FieldsAlgorithm, FieldsExtractor, cosine_of
 from tests.support.inverting import Workshop
 from tests.support.pictures import file_of, scene
-from tests.support.postgres import Server, postgres_server
 
-DATABASES = ["sqlite", *(["postgresql"] if importlib.util.find_spec("psycopg") else [])]
 NAME = FieldsAlgorithm().name
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def server(request: pytest.FixtureRequest) -> Iterator[Server | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with postgres_server() as running:
-        yield running
-
-
-@pytest.fixture
-def address(server: Server | None, tmp_path: Path) -> str:
-    return server.new_database() if server else str(tmp_path / "catalog.sqlite3")
 
 
 @pytest.fixture

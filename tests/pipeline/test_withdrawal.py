@@ -10,17 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.browse.app import create_app
-from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.values import Item, ItemFilter
 from pipeline.errors import Reason
-from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
-from pipeline.images import ImageLimits
-from pipeline.ingest.ingest import ingest_inbox
 from pipeline.provenance.verify import verify_all
-from pipeline.records import Consent, IngestReport
-from pipeline.store import Store
+from pipeline.records import Consent
 from pipeline.stylize import sizes_to_render, stylize_items
-from tests.support.inboxes import FREE, failed, fetched, known, refused, sealed_inbox
+from tests.support.inboxes import FREE, failed, fetched, known, refused
+from tests.support.ingesting import IngestWorkshop
 from tests.support.inverting import InvertingRenderer
 from tests.support.pictures import scene_file
 
@@ -31,24 +27,7 @@ YES = Consent(True, "none", checked=("robots.txt", "TDMRep", "ai.txt"))
 YES_BY_HEADERS = Consent(True, "none", checked=("robots.txt", "TDMRep", "ai.txt", "X-Robots-Tag"))
 
 
-class Workshop:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.catalog: Catalog = open_catalog(root / "catalog.sqlite3")
-        self.store = Store(root / "store")
-        self._count = 0
-
-    def ingest(self, *candidates: tuple[Any, bytes | None]) -> IngestReport:
-        self._count += 1
-        return ingest_inbox(
-            sealed_inbox(self.root / "inbox", candidates, crawl_id=f"crawl-{self._count}"),
-            catalog=self.catalog,
-            store=self.store,
-            run_id=None,
-            limits=ImageLimits(),
-            near_distance=DEFAULT_NEAR_DISTANCE,
-        )
-
+class Workshop(IngestWorkshop):
     def item(self, item_id: int = 1) -> Item:
         with self.catalog.read() as uow:
             item = uow.items.get(item_id)

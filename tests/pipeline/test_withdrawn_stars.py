@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +23,8 @@ from pipeline.images import ImageLimits, decode
 from pipeline.ingest.ingest import ingest_inbox
 from pipeline.ingest.intake import Intake
 from pipeline.records import Consent
-from pipeline.store import Store
 from pipeline.upkeep.findings import Kind
 from pipeline.upkeep.gc import GcReport, _Collecting, collect_garbage
-from pipeline.workspace import Workspace
 from tests.support.inboxes import FREE, fetched, known, sealed_inbox
 from tests.support.items import add_items, found_near, links, withdraw
 from tests.support.lively_workspace import Lively
@@ -58,12 +55,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(template: Path, tmp_path: Path) -> Iterator[Lively]:
     """A copy of the workspace, each test its own: items 1 to 3 of the pictures a, b and c."""
-    root = tmp_path / "workspace"
-    shutil.copytree(template, root)
-    lively = Lively.__new__(Lively)
-    lively.workspace = Workspace(root)
-    lively.root, lively.catalog, lively.store = root, open_catalog(root / "catalog.sqlite3"), Store(root / "store")
-    lively._crawls = 10
+    lively = Lively.copy_of(template, tmp_path / "workspace")
     yield lively
     lively.catalog.close()
 

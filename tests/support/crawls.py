@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from crawler.items import ImageItem
+from crawler.job import Job
+from crawler.known import KnownEntry
 from crawler.run import CrawlProgress, CrawlRequest, crawl
 from pipeline.inbox import SealedInbox, read_inbox
 from pipeline.records import CrawlRecord, CrawlReport, Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,13 @@ class Crawled:
         """The digests of all bytes in the inbox, each compared with them."""
         digests = {record.sha256 for record in self.inbox.records() if record.outcome is Outcome.FETCHED}
         return {sha256(self.inbox.open_blob(str(digest))).hexdigest() for digest in digests}
+
+
+class EmptyLedger:
+    """The ledger of a catalog that knows nothing."""
+
+    def find(self, item: ImageItem, *, source: str) -> KnownEntry | None:  # noqa: ARG002  # the protocol's
+        return None
 
 
 def request_for(source: str, argument: str, *keywords: str, **changes: Any) -> CrawlRequest:
@@ -61,3 +77,22 @@ def run_crawl(
     )
     inbox = read_inbox(parent / crawl_id)
     return Crawled(report, inbox, list(inbox.records()))
+
+
+@contextmanager
+def crawling_child(parent: Path, request: CrawlRequest, *, crawl_id: str, fetched: int) -> Iterator[None]:
+    """A process of its own that crawls and has fetched so many pictures; killed at the end."""
+    job = Job(request, str(parent), crawl_id, {}, None)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "crawler.child"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child.stdin, child.stdout:
+        child.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
+        child.stdin.flush()
+        while json.loads(child.stdout.readline()).get("fetched", 0) < fetched:
+            pass
+        yield
+        child.kill()
+        child.wait()

@@ -206,7 +206,7 @@ def add(
         for keyword in entry.get("keywords", ()):
             uow.items.add_keyword(item_id, keyword, fields=("tags",), score=0.8)
         if run_id is not None:
-            uow.runs.add_item(run_id, item_id, role="near_duplicate" if near else "accepted")
+            uow.runs.add_items(run_id, [(item_id, "near_duplicate" if near else "accepted")])
     return item_id
 
 

@@ -37,6 +37,12 @@ def links(uow: UnitOfWork) -> dict[int, int | None]:
     return {item.id: item.near_duplicate_of_id for item in uow.items.list(limit=None)}
 
 
+def representatives_of_run(uow: UnitOfWork, run_id: int) -> list[int]:
+    """What a run met, in its order, each near duplicate replaced by the item that stands for it."""
+    met = text(f"SELECT item_id FROM run_item WHERE run_id = {run_id} ORDER BY position")
+    return list(uow.items.representatives(uow.session.execute(met).scalars().all()))
+
+
 def withdraw(uow: UnitOfWork, item_id: int) -> None:
     """Withdraw an item as an older version did, which left its star as it was."""
     uow.session.execute(text(f"UPDATE item SET withdrawn_at = '2026-01-01 00:00:00' WHERE id = {item_id}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ class Lively(Workshop):
         self._crawls = 0
         self.ingest(*((fetched(f"{name}.png", **self._facts(name)), self.bytes_of(name)) for name in NAMES))
         self.stylize(1, 3, renderer=InvertingRenderer())
+
+    @classmethod
+    def copy_of(cls, template: Path, root: Path) -> Lively:
+        """A copy of a closed one, as each test may change its own."""
+        shutil.copytree(template, root)
+        copy = cls.__new__(cls)
+        copy.workspace = Workspace(root)
+        Workshop.__init__(copy, root, open_catalog(copy.workspace.catalog_path), Store(copy.workspace.store))
+        copy._crawls = 10
+        return copy
 
     @staticmethod
     def bytes_of(name: str) -> bytes:

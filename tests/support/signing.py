@@ -14,11 +14,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pipeline.catalog.values import Derivation
+from pipeline.provenance.c2pa import C2paSigner
+from pipeline.provenance.credential_checks import Trust
+from tests.support.inverting import Workshop
+
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
 )  # fmt: skip
+
+
+def file_of(shop: Workshop, derivation: Derivation | None = None) -> Path:
+    """The copy of a dream that people see; of the first one unless told otherwise."""
+    return shop.dreams / (derivation or shop.derivation(1)).file_name
+
+
+def own_trust(signer: C2paSigner) -> Trust:
+    """Trust in whoever has this signer's root."""
+    return Trust(signer.keys.anchors_pem)
 
 
 def told_by_reader(data: bytes, media_type: str, anchors: bytes = b"") -> dict[str, Any]:

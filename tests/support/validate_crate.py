@@ -43,11 +43,11 @@ def answered(_session: Any, _method: str, url: str, **_named: Any) -> requests.R
 
 def main(folder: str, profile: str) -> int:
     """0 when every requirement is met."""
-    urllib.request.urlopen = opened  # type: ignore[assignment]
+    urllib.request.urlopen = opened
     for module in [each for name, each in sys.modules.items() if name.startswith("rdflib")]:
         if hasattr(module, "urlopen"):
-            module.urlopen = opened  # type: ignore[attr-defined]
-    requests.Session.request = answered  # type: ignore[assignment,method-assign]
+            module.urlopen = opened
+    requests.Session.request = answered
     from rocrate_validator import models, services
 
     wanted = services.ValidationSettings(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.values import value_of
@@ -16,6 +16,9 @@ Entry = TypeVar("Entry")
 
 CHUNK = 500
 """Values in one `IN (...)`; SQLite takes 32766 and PostgreSQL 65535, but long lists plan badly."""
+
+_ROWS_AT_ONCE = 100_000
+_ROWS_TO_JOIN = 2000
 
 
 def now() -> datetime:
@@ -39,6 +42,25 @@ class Repository:
 
     def _all(self, kind: type[Value], query: Select[Any]) -> list[Value]:
         return [value_of(kind, row) for row in self._session.execute(query).mappings()]
+
+    def _joined(self, query: Select[Any], key: ColumnElement[int], *, above: int) -> Iterator[tuple[list[int], bytes]]:
+        """Every row above an id, by id, in batches: ids, and what goes with them, one after the other.
+
+        query: Of ids, and bytes.
+        key: Of the ids.
+        """
+        while True:
+            batch = query.where(key > above).order_by(key).limit(_ROWS_AT_ONCE)
+            # The driver's own rows: making Row objects of a million of them takes most of the time.
+            result, found = self._session.connection().execute(batch), 0
+            # Few at a time, or they leave the processor's cache before they are joined, at three times the cost.
+            while rows := result.cursor.fetchmany(_ROWS_TO_JOIN):
+                ids, parts = zip(*rows, strict=True)
+                found, above = found + len(ids), ids[-1]
+                yield list(ids), b"".join(parts)
+            result.close()
+            if found < _ROWS_AT_ONCE:
+                return
 
 
 def chunks(entries: Iterable[Entry], size: int = CHUNK) -> Iterator[Sequence[Entry]]:

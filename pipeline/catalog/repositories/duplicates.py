@@ -19,8 +19,6 @@ _PAIR = table_of(DuplicatePairRow)
 _ITEM = table_of(ItemRow)
 _FEATURE = table_of(FeatureRow)
 _USABLE = _ITEM.c.withdrawn_at.is_(None)
-_ROWS_AT_ONCE = 100_000
-_ROWS_TO_JOIN = 2000
 
 
 class Duplicates(Repository):
@@ -58,18 +56,7 @@ class Duplicates(Repository):
         Asked within a transaction that writes, nothing below the last id can appear later.
         """
         query = select(_FINGERPRINT.c.id, _FINGERPRINT.c.bits).where(_FINGERPRINT.c.algorithm.in_(algorithms))
-        while True:
-            above = query.where(_FINGERPRINT.c.id > fingerprint_id).order_by(_FINGERPRINT.c.id).limit(_ROWS_AT_ONCE)
-            # The driver's own rows: making Row objects of a million of them takes most of the time.
-            result, found = self._session.connection().execute(above), 0
-            # Few at a time, or they leave the processor's cache before they are joined, at three times the cost.
-            while rows := result.cursor.fetchmany(_ROWS_TO_JOIN):
-                ids, hashes = zip(*rows, strict=True)
-                found, fingerprint_id = found + len(ids), ids[-1]
-                yield list(ids), b"".join(hashes)
-            result.close()
-            if found < _ROWS_AT_ONCE:
-                return
+        return self._joined(query, _FINGERPRINT.c.id, above=fingerprint_id)
 
     def count_hashes_after(self, fingerprint_id: int) -> int:
         """How many hashes there are above an id, of any algorithm."""

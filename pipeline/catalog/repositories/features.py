@@ -14,8 +14,6 @@ from pipeline.catalog.values import Item
 
 _FEATURE = table_of(FeatureRow)
 _ITEM = table_of(ItemRow)
-_ROWS_AT_ONCE = 100_000
-_ROWS_TO_JOIN = 2000
 
 
 class Features(Repository):
@@ -41,17 +39,7 @@ class Features(Repository):
         Nothing below the last id can appear later: writers come one after the other, and ids only grow.
         """
         query = select(_FEATURE.c.id, _FEATURE.c.vector).where(_FEATURE.c.algorithm == algorithm)
-        while True:
-            above = query.where(_FEATURE.c.id > feature_id).order_by(_FEATURE.c.id).limit(_ROWS_AT_ONCE)
-            # The driver's own rows: making Row objects of them takes most of the time.
-            result, found = self._session.connection().execute(above), 0
-            while rows := result.cursor.fetchmany(_ROWS_TO_JOIN):
-                ids, vectors = zip(*rows, strict=True)
-                found, feature_id = found + len(ids), ids[-1]
-                yield list(ids), b"".join(vectors)
-            result.close()
-            if found < _ROWS_AT_ONCE:
-                return
+        return self._joined(query, _FEATURE.c.id, above=feature_id)
 
     def count_after(self, feature_id: int, algorithm: str) -> int:
         """How many vectors of an algorithm there are above an id."""

@@ -109,19 +109,6 @@ class Items(Repository):
         query = select(_ITEM).where(_ITEM.c.near_duplicate_of_id == item_id, _USABLE)
         return self._all(Item, query.order_by(_ITEM.c.near_duplicate_distance, _ITEM.c.id))
 
-    def representatives_of_run(self, run_id: int) -> Sequence[int]:
-        """What a run met, in its order, each near duplicate replaced by the item it resembles; ids, once.
-
-        Withdrawn ones are among them: the list is what the run met.
-        """
-        query = (
-            select(func.coalesce(_ITEM.c.near_duplicate_of_id, _ITEM.c.id))
-            .join(_RUN_ITEM, _RUN_ITEM.c.item_id == _ITEM.c.id)
-            .where(_RUN_ITEM.c.run_id == run_id)
-            .order_by(_RUN_ITEM.c.position, _RUN_ITEM.c.item_id)
-        )
-        return list(dict.fromkeys(int(item_id) for item_id in self._session.execute(query).scalars()))
-
     def representatives(self, item_ids: Sequence[int]) -> Sequence[int]:
         """These items, in their order, each near duplicate replaced by the item it resembles; ids, once each."""
         of: dict[int, int] = {}

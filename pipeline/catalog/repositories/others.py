@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.tables import BlobRow, CollectionRow, IngestProgressRow, ItemRow, RejectionRow
@@ -43,10 +43,6 @@ class Blobs(Repository):
         gone = update(_BLOB).where(_BLOB.c.sha256 == sha256, _BLOB.c.removed_at.is_not(None), usable)
         self._session.execute(gone.values(removed_at=None))
 
-    def all_sha256(self) -> Sequence[str]:
-        """The digest of every blob, in order."""
-        return list(self._session.execute(select(_BLOB.c.sha256).order_by(_BLOB.c.sha256)).scalars())
-
 
 class Rejections(Repository):
     """Candidates that were not kept."""
@@ -55,11 +51,6 @@ class Rejections(Repository):
         """A run's rejections, first met first."""
         query = select(_REJECTION).where(_REJECTION.c.run_id == run_id).order_by(_REJECTION.c.id)
         return self._all(Rejection, query if limit is None else query.limit(limit))
-
-    def reasons_of_run(self, run_id: int) -> dict[str, int]:
-        """Reason -> how many of a run's candidates."""
-        query = select(_REJECTION.c.reason, func.count()).where(_REJECTION.c.run_id == run_id)
-        return {str(reason): int(n) for reason, n in self._session.execute(query.group_by(_REJECTION.c.reason))}
 
     def add(
         self,

@@ -85,15 +85,11 @@ class Runs(Repository):
         running = self._session.execute(select(_RUN.c.id, _RUN.c.process).where(_RUN.c.status == RUNNING))
         return [int(run_id) for run_id, process in running if not is_alive(process)]
 
-    def add_item(self, run_id: int, item_id: int, *, role: str) -> None:
-        """Record that a run met an item, as accepted, near_duplicate, exact_duplicate or known.
-
-        The first place in the run's order and the strongest role are kept.
-        """
-        self.add_items(run_id, [(item_id, role)])
-
     def add_items(self, run_id: int, met: Sequence[tuple[int, str]]) -> None:
-        """Record that a run met items in this order, each with its role; as `add_item` does one after the other."""
+        """Record that a run met items in this order, each as accepted, near_duplicate, exact_duplicate or known.
+
+        Of an item that is met again, the first place in the run's order and the strongest role are kept.
+        """
         if not met:
             return
         there: set[int] = set()

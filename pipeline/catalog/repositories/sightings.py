@@ -24,11 +24,6 @@ class Sightings(Repository):
         """Where an item was met, first met first."""
         return self._all(Sighting, select(_SIGHTING).where(_SIGHTING.c.item_id == item_id).order_by(_SIGHTING.c.id))
 
-    def first_of_item(self, item_id: int) -> Sighting | None:
-        """Where an item was met first, or None."""
-        query = select(_SIGHTING).where(_SIGHTING.c.item_id == item_id).order_by(_SIGHTING.c.id).limit(1)
-        return self._one(Sighting, query)
-
     def add(self, sighting: NewSighting) -> bool:
         """Record a sighting; False when the same bytes were met at that address and page before.
 

@@ -44,8 +44,8 @@ def install() -> None:
         return address if instead is None else ("127.0.0.1", instead)
 
     socket.getaddrinfo = made_up
-    socket.socket.connect = lambda self, address: connect(self, seen(self, address))  # type: ignore[method-assign, assignment]
-    socket.socket.connect_ex = lambda self, address: connect_ex(self, seen(self, address))  # type: ignore[method-assign, assignment]
+    socket.socket.connect = lambda self, address: connect(self, seen(self, address))
+    socket.socket.connect_ex = lambda self, address: connect_ex(self, seen(self, address))
 
 
 def is_numeric(name: str) -> bool:
