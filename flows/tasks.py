@@ -19,17 +19,17 @@ from flows.asked import Asked
 from flows.funnel import Funnel
 from flows.look import chosen_look
 from flows.wiring import Environment, load_environment
-from pipeline.errors import CatalogBusy
+from pipeline.errors import CatalogBusy, CatalogUnreachable
 from pipeline.records import CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 
 def _when_it_can_help(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
-    """Retry a site that did not answer and a catalog that was locked; nothing else gets better by itself."""
+    """Retry a site or a catalog that did not answer, and a catalog that was locked; nothing else mends itself."""
     from crawler.errors import SiteUnreachable
 
     try:
         state.result()
-    except (CatalogBusy, SiteUnreachable):
+    except (CatalogBusy, CatalogUnreachable, SiteUnreachable):
         return True
     except Exception:  # noqa: BLE001 - whatever else it is, trying again does not help
         return False

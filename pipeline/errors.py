@@ -2,8 +2,10 @@
 
 PipelineError
 ├── WorkspaceUnusable   stop: the folder cannot be written; make room, or choose another
+│   └── CatalogUnreachable  retry: the catalog's server does not answer, or does not let us in
 ├── CatalogTooNew       stop: a newer dreamcrawl made this catalog; upgrade
 ├── CatalogBusy         retry: another process held the write lock for too long
+├── CatalogRefused      ask again: a text or number is none that the database can keep
 ├── InboxUnusable       stop: the hand-off folder is damaged or still being written
 ├── StoreCorrupt        stop: bytes do not have the digest they are filed under; run verify
 ├── KeysUnusable        stop: keys to sign with cannot be read, do not fit together or are out of date
@@ -94,12 +96,20 @@ class WorkspaceUnusable(PipelineError):
     """The workspace cannot be created, read or written."""
 
 
+class CatalogUnreachable(WorkspaceUnusable):
+    """The server that keeps the catalog does not answer, does not let us in, or has let the connection go."""
+
+
 class CatalogTooNew(PipelineError):
     """The catalog's schema was made by a newer version of dreamcrawl."""
 
 
 class CatalogBusy(PipelineError):
     """Another process kept the catalog locked past the time limit."""
+
+
+class CatalogRefused(PipelineError):
+    """A text or a number is of a kind or size that the database cannot keep; nothing was changed."""
 
 
 class InboxUnusable(PipelineError):

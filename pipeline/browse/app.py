@@ -18,7 +18,15 @@ from pipeline.browse.rendering import STATIC_FILES, Render, make_renderer, read_
 from pipeline.browse.security import SECURITY_HEADERS, Guard
 from pipeline.catalog.engine import Catalog
 from pipeline.duplicates.similar import SimilarSearch
-from pipeline.errors import CatalogBusy, NotFound, PipelineError, UsageError, Withdrawn
+from pipeline.errors import (
+    CatalogBusy,
+    CatalogRefused,
+    CatalogUnreachable,
+    NotFound,
+    PipelineError,
+    UsageError,
+    Withdrawn,
+)
 from pipeline.store import Store
 
 _logger = logging.getLogger(__name__)
@@ -105,9 +113,9 @@ def _status_of(error: PipelineError) -> HTTPStatus:
         return HTTPStatus.GONE
     if isinstance(error, NotFound):
         return HTTPStatus.NOT_FOUND
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | CatalogRefused):
         return HTTPStatus.BAD_REQUEST
-    if isinstance(error, CatalogBusy):
+    if isinstance(error, CatalogBusy | CatalogUnreachable):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.INTERNAL_SERVER_ERROR
 

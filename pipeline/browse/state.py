@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from pipeline.catalog.gallery_values import Cursor, GalleryFilter, Sort
 from pipeline.errors import UsageError
-from pipeline.public_ids import LARGEST, parse_id
 from pipeline.license_choices import license_choice
+from pipeline.public_ids import LARGEST, parse_id
 
 DEFAULT_PER_PAGE = 48
 MOST_PER_PAGE = 200

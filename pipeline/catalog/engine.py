@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from pipeline.catalog.failures import translated
@@ -52,7 +52,8 @@ class Catalog:
 
         Raises:
             CatalogBusy: Another process kept the lock for 30 seconds.
-            WorkspaceUnusable: The disk is full or the catalog read-only; nothing was changed.
+            CatalogRefused: A text or number is none that the database can keep; nothing was changed.
+            WorkspaceUnusable: The disk is full, the catalog read-only or its server gone; nothing was changed.
         """
         with translated(self.place), Session(self._writers, expire_on_commit=False) as session, session.begin():
             session.connection()  # takes the lock now, not at the first statement
@@ -98,12 +99,13 @@ def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
         NotFound: It is missing and `create` is off.
         CatalogTooNew: A newer dreamcrawl made it.
         CatalogBusy: Another process keeps it locked.
+        CatalogUnreachable: Its server does not answer, or does not let us in.
         WorkspaceUnusable: It cannot be opened or written, or is no catalog.
         SettingsInvalid: The URL names no database that is supported.
     """
     url = catalog_url(url_or_path)
     path = sqlite_path(url)
-    place = str(path) if path is not None else url.render_as_string(hide_password=True)
+    place = str(path) if path is not None else _shown(url)
     if path is not None and not path.exists():
         if not create:
             raise NotFound(f"there is no catalog {path}; a first `dreamcrawl run` or `dreamcrawl demo` makes one")
@@ -117,8 +119,10 @@ def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
     try:
         with translated(place):
             bring_up_to_date(engine, path=path, place=place)
-    except BaseException:
+    except BaseException as error:
         engine.dispose()
+        if path is None and isinstance(error, UnicodeError):  # of a host with a name that none can have
+            raise _not_understood(url, error) from error
         raise
     return Catalog(engine, place=place)
 
@@ -153,11 +157,21 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
+def _shown(url: URL) -> str:
+    """An address as a user writes it, without its secrets, which may also stand in its query."""
+    query = {name: "***" if "password" in name else value for name, value in url.query.items()}
+    return url.set(drivername=url.get_backend_name(), query=query).render_as_string(hide_password=True)
+
+
+def _not_understood(url: URL, error: Exception) -> SettingsInvalid:
+    return SettingsInvalid(f"the catalog's address {_shown(url)} cannot be used: {error}; see docs/catalog.md")
+
+
 def make_engine(url: URL) -> Engine:
     """An engine for the catalog, with its transactions as this module promises; nothing is opened yet.
 
     Raises:
-        SettingsInvalid: The database's driver is not installed.
+        SettingsInvalid: The database's driver is not installed, or can make nothing of the address.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -171,9 +185,18 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        engine = create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW)
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            # Whatever the environment says, as in PGCLIENTENCODING: texts of strangers are of all scripts.
+            connect_args={"client_encoding": "utf8"},
+        )
     except (ImportError, NoSuchModuleError) as error:
         raise SettingsInvalid(f"no driver for {url.drivername} is installed; install dreamcrawl[postgres]") from error
+    except ArgumentError as error:
+        raise _not_understood(url, error) from error
     event.listen(engine, "begin", _begin_postgresql)
     return engine
 

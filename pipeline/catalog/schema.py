@@ -33,6 +33,7 @@ def bring_up_to_date(engine: Engine, *, path: Path | None, place: str) -> None:
     if path is None:
         if _revision(engine, place) != HEAD:
             with engine.connect() as connection, connection.begin():
+                _check_encoding(connection, place)
                 connection.execute(text(f"SET LOCAL lock_timeout = '{round(_LOCK_TIMEOUT_SECONDS * 1000)}ms'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
                 _upgrade(connection)
@@ -88,6 +89,15 @@ def _revision(engine: Engine, place: str) -> str | None:
                 f"the database {place} holds other tables and is not a dreamcrawl catalog; choose another workspace"
             )
         return None
+
+
+def _check_encoding(connection: Connection, place: str) -> None:
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise WorkspaceUnusable(
+            f"the database {place} has the encoding {encoding}, which has no room for all scripts; make one with: "
+            "createdb --encoding UTF8 --template template0 NAME"
+        )
 
 
 def known_revisions() -> frozenset[str]:

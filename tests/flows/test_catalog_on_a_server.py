@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +58,37 @@ def test_backups_are_left_to_the_tools_of_the_server(run: Run, command: tuple[st
     assert refused.exit_code == 2
     assert "pg_" in refused.stderr
     assert "Traceback" not in refused.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("items",),
+        ("status",),
+        ("runs",),
+        ("tag", "i1", "--add", "mine"),
+        ("verify", "i1"),
+        ("dream", "--item", "i1"),
+        ("ingest",),
+        ("schedule", "list"),
+        ("browse", "--port", "0"),
+        ("fsck",),
+        ("gc",),
+    ],
+    ids=" ".join,
+)
+def test_a_server_that_is_away_is_told_in_one_line_without_the_password(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DREAMCRAWL_CATALOG_URL", "postgresql://me:secret@127.0.0.1:9/none")
+
+    refused = CliRunner().invoke(app, list(command))
+
+    assert isinstance(refused.exception, SystemExit), repr(refused.exception)
+    assert refused.exit_code == 1
+    assert len(refused.output.strip().splitlines()) == 1
+    assert "see that the server runs" in refused.stderr
+    assert "secret" not in refused.output

@@ -59,6 +59,37 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
 
+class OwnServer(Server):
+    """A server that nobody else uses, and that may be stopped and started again."""
+
+    def __init__(self, url: str, *, command: list[str], control: list[str], folder: Path) -> None:
+        super().__init__(url)
+        self._command, self._control, self.folder = command, control, folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it lets somebody in."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
+        _wait_for(self.url, self._process)
+
+    def stop(self) -> None:
+        """Stop it at once, whoever is connected."""
+        if self._process is None:
+            return
+        subprocess.run(
+            [*self._control, "stop", "-m", "immediate"], check=False, stdout=subprocess.DEVNULL, cwd=self.folder
+        )
+        self._process.wait(timeout=30)
+        self._process = None
+
+    def ask_for_password(self, user: str) -> None:
+        """Let a user in by password only."""
+        rules = self.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        self.execute("SELECT pg_reload_conf()")
+
+
 @contextmanager
 def postgres_server() -> Iterator[Server]:
     """A server; skips the test, with the reason, where there is none."""
@@ -71,9 +102,16 @@ def postgres_server() -> Iterator[Server]:
         finally:
             server.drop_all()
         return
+    with own_server() as own:
+        yield own
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A server of one's own, also where there is another; skips the test, with the reason, where none can be."""
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("there are no PostgreSQL server programs, and DREAMCRAWL_TEST_POSTGRES is not set")
+        pytest.skip("there are no PostgreSQL server programs")
     as_other = _other_user()
     folder = Path(tempfile.mkdtemp(prefix="dreamcrawl-postgres-"))
     try:
@@ -87,21 +125,17 @@ def postgres_server() -> Iterator[Server]:
             cwd=folder,
         )
         options = ["-h", "127.0.0.1", "-p", str(port), "-k", "", *_OPTIONS]
-        command = [*as_other, str(binaries / "postgres"), "-D", str(data), *options]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        server = OwnServer(
+            f"postgresql://test@127.0.0.1:{port}/postgres",
+            command=[*as_other, str(binaries / "postgres"), "-D", str(data), *options],
+            control=[*as_other, str(binaries / "pg_ctl"), "-D", str(data)],
+            folder=folder,
+        )
         try:
-            url = f"postgresql://test@127.0.0.1:{port}/postgres"
-            _wait_for(url, process)
-            yield Server(url)
+            server.start()
+            yield server
         finally:
-            subprocess.run(
-                [*as_other, str(binaries / "pg_ctl"), "stop", "-D", str(data), "-m", "immediate"],
-                check=False,
-                stdout=subprocess.DEVNULL,
-                cwd=folder,
-            )
-            process.wait(timeout=30)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

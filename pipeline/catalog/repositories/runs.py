@@ -9,6 +9,7 @@ from sqlalchemy import case, func, insert, select, update
 
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.tables import RunItemRow, RunRow
+from pipeline.catalog.texts import storable
 from pipeline.catalog.upserts import insert_many, table_of
 from pipeline.catalog.values import Run
 
@@ -59,8 +60,10 @@ class Runs(Repository):
 
     def finish(self, run_id: int, status: str, counters: Mapping[str, Any], error: str | None = None) -> None:
         """Record that a run ended, and how."""
+        # An error may quote what a site or a file says.
+        said = None if error is None else storable(error)
         statement = update(_RUN).where(_RUN.c.id == run_id)
-        self._session.execute(statement.values(status=status, counters=dict(counters), error=error, finished_at=now()))
+        self._session.execute(statement.values(status=status, counters=dict(counters), error=said, finished_at=now()))
 
     def update_counters(self, run_id: int, counters: Mapping[str, Any]) -> None:
         """Record how far a run has come."""
