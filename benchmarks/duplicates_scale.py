@@ -14,6 +14,7 @@ from typing import Any
 import imagehash
 import numpy as np
 from duplicates_edits import jpeg
+from duplicates_index import beside_faiss
 from duplicates_pictures import photographs
 from duplicates_tools import run_tool
 from numpy.typing import NDArray
@@ -61,6 +62,7 @@ def scale(most: int, python: Path | None, say: Say) -> dict[str, Any]:
         say("".join(values))
         rows[str(count)] = row
     say(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    rows["faiss"] = beside_faiss(most, say)
     rows["peers"] = _peers(photos[0], python, say)
     return rows
 
