@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.wiring import Environment, image_limits
+from pipeline.errors import UsageError
+
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def chosen_look(
     Raises:
         DreamError: No such preset or network, or none of that preset for the network, with the nearest names; or a
             recipe file that cannot be read.
+        UsageError: The name of the recipe is too long, or cannot be printed.
     """
     from dream.networks import find_card
     from dream.presets import DEFAULT_PRESET, describe
@@ -68,6 +72,13 @@ def chosen_look(
         )
         if network is None and file.network is not None:
             card = find_card(file.network, weights)
+        # It stands in the catalog, in the gallery and in the names of files.
+        if len(file.name) > _LONGEST_NAME or not file.name.isprintable():
+            raise UsageError(
+                f"{path}: a look is called by {_LONGEST_NAME} printable characters at most, not by "
+                f"{file.name[:30]!r}...; give it another name, with a line at the top of the file such as "
+                'name = "tigers"'
+            )
         asked, name, recipe, pictures = str(path), file.name, file.recipe, file.pictures
         description = file.description
     else:

@@ -20,6 +20,8 @@ from pipeline.licenses import responsibility_words
 
 ENVIRONMENT_PREFIX = "DREAMCRAWL_"
 DEFAULT_FILE = "dreamcrawl.toml"
+# Of what the catalog counts: PostgreSQL's integers have 32 bits.
+_LARGEST = 2**31 - 1
 
 
 class _Section(BaseModel):
@@ -29,12 +31,12 @@ class _Section(BaseModel):
 class CrawlSettings(_Section):
     """How to crawl."""
 
-    limit: int = Field(50, ge=1, description="most pictures a run collects for its keywords")
+    limit: int = Field(50, ge=1, le=_LARGEST, description="most pictures a run collects for its keywords")
     deadline_seconds: float = Field(900.0, gt=0, description="a crawl is ended after this long; what it has is kept")
     timeout_seconds: float = Field(30.0, gt=0, description="an answer that is not whole after this long is given up")
     delay_seconds: float = Field(0.25, ge=0, description="least time between two requests to one public host")
     concurrency_per_host: int = Field(4, ge=1, le=16, description="most requests at once to one host")
-    max_image_bytes: int = Field(32 * 2**20, ge=1024, description="larger files are refused")
+    max_image_bytes: int = Field(32 * 2**20, ge=1024, le=_LARGEST, description="larger files are refused")
     max_pages: int = Field(500, ge=1, description="most pages followed on one site")
     max_depth: int = Field(5, ge=0, description="most links between the start page and a page followed")
     license: str = Field("adaptable", description="which to take: a word such as adaptable, or one such as CC-BY-4.0")
@@ -53,7 +55,9 @@ class CrawlSettings(_Section):
 class IngestSettings(_Section):
     """What to keep."""
 
-    max_pixels: int = Field(50_000_000, ge=1, description="larger pictures are rejected before they are decoded")
+    max_pixels: int = Field(
+        50_000_000, ge=1, le=_LARGEST, description="larger pictures are rejected before they are decoded"
+    )
     min_side: int = Field(64, ge=1, description="pictures with a shorter side, in pixels, are rejected")
     decode_seconds: float = Field(30.0, gt=0, description="decoding one picture is ended after this long")
     decode_memory_mb: int = Field(

@@ -23,6 +23,7 @@ from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment
 
 _FILTERS = "Which pictures"
+_LARGEST = 2**31 - 1  # of the limits that a catalog on PostgreSQL keeps
 
 KeywordsArgument = Annotated[
     list[str] | None,
@@ -53,7 +54,12 @@ class CrawlOptions:
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", "-n", min=1, help="Most pictures to collect, those of earlier runs included.", show_default="50"
+            "--limit",
+            "-n",
+            min=1,
+            max=_LARGEST,
+            help="Most pictures to collect, those of earlier runs included.",
+            show_default="50",
         ),
     ] = None
     unwanted: Annotated[

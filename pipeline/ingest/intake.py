@@ -13,7 +13,7 @@ from pipeline.duplicates.search import DuplicateSearch, Match
 from pipeline.duplicates.signatures import ALGORITHM
 from pipeline.duplicates.stars import nearest_representative
 from pipeline.duplicates.withdrawals import refresh_withdrawal
-from pipeline.errors import ImageRejected, Reason
+from pipeline.errors import CatalogRefused, ImageRejected, Reason
 from pipeline.fingerprints import sha256
 from pipeline.images import embedded_facts
 from pipeline.ingest.candidates import (
@@ -104,12 +104,21 @@ class Intake:
     def take(self, candidates: Sequence[Candidate]) -> list[Taken]:
         """Write candidates in their order, all rows and the progress in one transaction; what became of each.
 
-        Of those that another process did first, what that one made of them.
+        Of those that another process did first, what that one made of them. Where something that is said of one is
+        nothing that the catalog can keep, each has a transaction of its own, and that one is rejected.
 
         Raises:
             WorkspaceUnusable: The disk is full or read-only; no row was written.
             CatalogBusy: Another process kept the catalog locked; no row was written.
         """
+        try:
+            return self._take_together(candidates)
+        except CatalogRefused as error:
+            if len(candidates) > 1:
+                return [taken for one in candidates for taken in self.take([one])]
+            return self._take_together([_without_words(candidates[0], str(error))])
+
+    def _take_together(self, candidates: Sequence[Candidate]) -> list[Taken]:
         try:
             with self._catalog.write() as uow:
                 return self._take(uow, candidates)
@@ -252,6 +261,21 @@ def _take_unfit(uow: UnitOfWork, picture: Unfit) -> Taken:
     state = "failed" if reason.is_transient else "rejected"
     record_fetch(uow, picture.record, state=state, sha256=picture.sha256, reason=reason, detail=detail)
     return Taken(REJECTED, None, reason, detail)
+
+
+def _without_words(candidate: Candidate, detail: str) -> Unfit:
+    """A candidate of which something is said that the catalog cannot keep, as one that is not kept."""
+    record = candidate.record
+    bare = CrawlRecord(
+        outcome=record.outcome,
+        source=record.source,
+        source_argument=record.source_argument,
+        image_url=record.image_url,
+        page_url=record.page_url,
+        found_at=record.found_at,
+    )
+    digest = candidate.sha256 if isinstance(candidate, Stored | Unfit) else None
+    return Unfit(record=bare, place=candidate.place, reason=Reason.CORRUPT, detail=detail, sha256=digest)
 
 
 def _reject(uow: UnitOfWork, run_id: int, record: CrawlRecord, taken: Taken) -> None:

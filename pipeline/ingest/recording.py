@@ -110,7 +110,7 @@ def record_fetch(
         detail=detail,
         item_id=item_id,
         sha256=sha256,
-        http_status=http.status if http else None,
+        http_status=_status(http.status) if http else None,
         etag=clean(http.etag) if http else None,
         last_modified=clean(http.last_modified) if http else None,
         seen={
@@ -118,6 +118,11 @@ def record_fetch(
             "record": None if item_id is not None else fit_for_json(record.to_json()),
         },
     )
+
+
+def _status(status: int) -> int | None:
+    """A status of HTTP; None for a number that is none, of which a server may send any."""
+    return status if 100 <= status <= 999 else None
 
 
 def _seen(record: CrawlRecord, examined: Examined | None = None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def facts(name: str) -> dict[str, Any]:
         **dict.fromkeys(("rendition", "media_type"), ODD),
         "tags": (ODD, *(f"{LONG}{number}" for number in range(200))),
         "license": DeclaredLicense(ODD, ODD, ODD, ODD),
-        "http": HttpFacts(address("final"), 200, (ODD, ODD), ODD, ODD, ODD),
+        "http": HttpFacts(address("final"), 10**20, (ODD, ODD), ODD, ODD, ODD),  # any number is a status to Twisted
         "width": LARGEST,
         "height": LARGEST,
     }
@@ -95,3 +95,36 @@ def test_every_database_takes_them_and_finds_them_again(tmp_path: Path, *, again
     }
     assert plain_sql.rows(path, "SELECT count(*) FROM rejection") == [(4 * (1 + again),)]
     assert plain_sql.rows(path, 'SELECT width FROM "fetch" WHERE state = :failed', failed="failed") == [(LARGEST,)]
+
+
+def test_what_no_database_can_keep_costs_one_candidate_and_not_the_run(tmp_path: Path) -> None:
+    candidates = [
+        (fetched("a", **facts("a")), scene_file(1)),
+        (fetched("b", **{**facts("b"), "width": 2**70}), b"no picture"),
+        (fetched("c", **facts("c")), scene_file(2)),
+        (failed("d", **{**facts("d"), "height": 2**70}), None),
+        (failed("e", **facts("e")), None),
+    ]
+    path = tmp_path / "catalog.sqlite3"
+
+    with open_catalog(path) as catalog:
+        with catalog.write() as uow:
+            run_id = uow.runs.start("run", keywords=[], source=None, parameters={}, process="h:1:1", version="1")
+        inbox = sealed_inbox(tmp_path / "inbox", candidates)
+        report = ingest_inbox(
+            inbox,
+            catalog=catalog,
+            store=Store(tmp_path / "store"),
+            run_id=run_id,
+            limits=ImageLimits(),
+            near_distance=1,
+        )
+        with catalog.read() as uow:
+            entries = uow.ledger.known(address(name) for name in "abcde")
+            rejections = uow.rejections.of_run(run_id)
+
+    assert not inbox.exists()
+    assert (report.accepted, report.rejected) == (2, 2)
+    states = {url[20]: entry.state for url, entry in entries.items()}
+    assert states == {"a": "kept", "b": "rejected", "c": "kept", "d": "rejected", "e": "failed"}
+    assert [each.image_url[20] for each in rejections if "cannot keep" in each.detail] == ["b", "d"]
