@@ -123,7 +123,11 @@ class Funnel:
             dream_failures=self.dream_failures + len(report.failed),
             skipped=self.skipped + len(report.skipped),
             dream_reasons=_sum(self.dream_reasons, report.skip_reasons),
-            warnings=(*self.warnings, *(f"i{item}: {line}" for item, line in report.failed)),
+            warnings=(
+                *self.warnings,
+                *(f"i{item}: {line}" for item, line in report.failed),
+                *(f"i{item} is dreamed on {line}" for item, line in report.stand_ins),
+            ),
             complete=self.complete and not report.failed,
         )
 

@@ -348,14 +348,22 @@ def verify_stage(environment: Environment, *, derivation_ids: Sequence[int]) -> 
     return VerifyReport(tuple(checks))
 
 
-def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: int | None) -> tuple[int, ...]:
+def items_to_dream(
+    environment: Environment,
+    *,
+    item_ids: Sequence[int],
+    limit: int | None,
+    license: str | None = None,  # noqa: A002  # as the option
+) -> tuple[int, ...]:
     """These items, near duplicates and withdrawn ones left out, the oldest first, at most `limit` of them.
+
+    Where one may not be dreamed on, and a near duplicate of it may, that stands in its place.
 
     Those that may not be dreamed on, for their licence, do not count towards the limit and stand among the others as
     far as these were looked through, so that the dream stage tells of them. A site may list its pictures in another
     order the next time; ids stay, so that a rerun with a limit chooses the same ones.
     """
-    from pipeline.provenance.permission import Permission, parts_of, permission_to_dream
+    from pipeline.provenance.permission import Permission, parts_of, permission_to_dream, to_dream_on
 
     words = environment.values.dream.responsibility
     permitted = 0
@@ -367,7 +375,9 @@ def items_to_dream(environment: Environment, *, item_ids: Sequence[int], limit: 
             item = uow.items.get(item_id)
             if item is None:
                 raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
-            if item.near_duplicate_of_id is None and item.withdrawn_at is None:
-                found.append(item_id)
-                permitted += isinstance(permission_to_dream(parts_of(uow, (item,)), words), Permission)
+            if item.near_duplicate_of_id is not None or item.withdrawn_at is not None:
+                continue
+            if (chosen := to_dream_on(uow, item, words, license=license)) is not None:
+                found.append(chosen.id)
+                permitted += isinstance(permission_to_dream(parts_of(uow, (chosen,)), words), Permission)
     return tuple(found)

@@ -305,6 +305,8 @@ class StylizeReport:
         skipped: (item id, one line) for each picture that may not be dreamed on: withdrawn, or for its licence.
         skip_reasons: Reason -> how many, over skipped; values of `pipeline.errors.Objection`.
         derivation_ids: All of made and already, in the order of the items.
+        stand_ins: (item id, one line) for each picture that is dreamed on now in place of the one that stands for it
+            and may not be.
     """
 
     made: int = 0
@@ -314,6 +316,7 @@ class StylizeReport:
     skip_reasons: Mapping[str, int] = field(default_factory=dict)
     derivation_ids: tuple[int, ...] = ()
     seconds: float = 0.0
+    stand_ins: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)

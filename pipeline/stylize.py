@@ -45,7 +45,14 @@ from pipeline.provenance.manifest import (
     manifest_sha256,
     software_version,
 )
-from pipeline.provenance.permission import Permission, Refusal, parts_of, permission_to_dream, permitted_copy
+from pipeline.provenance.permission import (
+    Permission,
+    Refusal,
+    parts_of,
+    permission_to_dream,
+    permitted_copy,
+    stands_in_for,
+)
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
 from pipeline.records import StylizeProgress, StylizeReport
 from pipeline.store import Store
@@ -89,7 +96,8 @@ def stylize_items(
 
     A picture that cannot be dreamed is in the report's `failed`, and the others go on. Items that may not be adapted
     (`permission_to_dream`) are `skipped`, unless the user takes responsibility in words, which their private dreams
-    then carry. Those that were withdrawn are skipped always. Files are signed by the `signer`, if there is one, as they
+    then carry. Those that were withdrawn are skipped always. A near duplicate whose representative may not be dreamed
+    on is named among the `stand_ins`. Files are signed by the `signer`, if there is one, as they
     are made. While one picture is rendered, the last one is encoded and recorded.
 
     Raises:
@@ -113,6 +121,7 @@ def stylize_items(
     )
     with catalog.read() as uow:
         work.inputs = inputs_of_look(uow, renderer.identity)
+        work.input_sightings = {each.id: uow.sightings.of_item(each.id) for each in work.inputs}
     jobs = [job for item_id in dict.fromkeys(item_ids) if (job := work.take(item_id)) is not None]
     work.render(jobs)
     return StylizeReport(
@@ -121,6 +130,7 @@ def stylize_items(
         failed=tuple(work.failed),
         skipped=tuple(work.skipped),
         skip_reasons=dict(work.skip_reasons),
+        stand_ins=tuple(work.stand_ins),
         derivation_ids=tuple(
             work.derivation_ids[item_id] for item_id in dict.fromkeys(item_ids) if item_id in work.derivation_ids
         ),
@@ -191,6 +201,8 @@ class _Stylizing:
     skip_reasons: Counter[str] = field(default_factory=Counter)
     derivation_ids: dict[int, int] = field(default_factory=dict)
     inputs: tuple[Item, ...] = ()
+    input_sightings: Mapping[int, Sequence[Sighting]] = field(default_factory=dict)
+    stand_ins: list[tuple[int, str]] = field(default_factory=list)
 
     def take(self, item_id: int) -> _Job | None:
         """The dream that is to be made of one item; None where there is one, or may not or cannot be one."""
@@ -201,7 +213,9 @@ class _Stylizing:
                 key = derivation_key(item.pixel_sha256, self.renderer.identity)
                 found = uow.derivations.by_key(key)
                 allowed = permission_to_dream(parts_of(uow, (item, *self.inputs)), self.responsibility)
-                copy = permitted_copy(uow, item, self.inputs) if isinstance(allowed, Refusal) else ""
+                refused = isinstance(allowed, Refusal)
+                copy = permitted_copy(uow, item, self.inputs) if refused else ""
+                instead = "" if refused else stands_in_for(uow, item, self.inputs)
             if withdrawn := next((each for each in (item, *self.inputs) if each.withdrawn_at is not None), None):
                 whose = "" if withdrawn is item else f"i{withdrawn.id}, a guide or mask, was "
                 self._skip(item_id, Objection.WITHDRAWN, f"{whose}withdrawn: {withdrawn.withdrawn_reason}")
@@ -210,6 +224,8 @@ class _Stylizing:
                 if isinstance(allowed, Refusal):
                     self._skip(item_id, allowed.objection, allowed.line + copy)
                     return None
+                if instead:
+                    self.stand_ins.append((item_id, instead))
                 size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
                 return _Job(key, item, sightings, size, allowed)
             restore_copy(found, self.store, self.dreams_folder)
@@ -327,6 +343,7 @@ class _Stylizing:
                 created_at=datetime.now(UTC),
                 software_version=software_version(),
                 inputs=self.inputs,
+                input_sightings=self.input_sightings,
                 permission=job.permission,
                 signature=self.signer.identity if self.signer else None,
             )

@@ -22,6 +22,7 @@ from flows.commands.common import (
     printable,
     shows_errors,
 )
+from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment, open_catalog
 from pipeline.public_ids import parse_id
 
@@ -54,6 +55,15 @@ def dream(
     network: NetworkOption = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Dream on at most this many items.", show_default="all")
+    ] = None,
+    license_: Annotated[
+        str | None,
+        typer.Option(
+            "--license",
+            help=f"Only items under it: {LICENSE_WORDS}.",
+            metavar="LICENCE",
+            show_default=False,
+        ),
     ] = None,
     max_side: MaxSideOption = None,
     strength: Annotated[
@@ -89,6 +99,9 @@ def dream(
 
     if item and files:
         raise ShownError("give --item or --file, not both", ExitCode.USAGE)
+    if license_ and (item or files):
+        raise ShownError("--license chooses among all items; leave it out, or do not name any", ExitCode.USAGE)
+    wanted_license = parse_license(license_) if license_ else None
     if plan and files:
         raise ShownError("--plan is for items; leave --file out", ExitCode.USAGE)
     get_environment = environment_for if files else existing_environment
@@ -98,18 +111,21 @@ def dream(
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
     if plan:
         _show_plan(
-            stages.plan_stage(environment, item_ids=_wanted(environment, item, limit), look=look), as_json=as_json
+            stages.plan_stage(environment, item_ids=_wanted(environment, item, limit, wanted_license), look=look),
+            as_json=as_json,
         )
         return
     parameters = {"preset": look.preset, "network": look.network, "recipe": look.recipe}
     if words := environment.values.dream.responsibility:
         parameters["responsibility"] = words
+    if wanted_license is not None:
+        parameters["license"] = wanted_license
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=parameters) as record:
         if files:
             taken = stages.ingest_files_stage(environment, [file.expanduser() for file in files], run_id=record.id)
             wanted: Sequence[int] = taken.item_ids[:limit]
         else:
-            taken, wanted = stages.TakenFiles((), {}), _wanted(environment, item, limit)
+            taken, wanted = stages.TakenFiles((), {}), _wanted(environment, item, limit, wanted_license)
         report = stages.dream_stage(environment, run_id=record.id, item_ids=wanted, look=look)
         record.update(record.funnel.with_stylize(report).with_refused_files(list(taken.refused.values())))
     _show_dreams(environment, report, record.funnel.notes, refused=taken.refused, as_json=as_json)
@@ -146,8 +162,13 @@ def _show_dreams(
     console.print(counts)
 
 
-def _wanted(environment: Environment, item: str | None, limit: int | None) -> Sequence[int]:
-    """The item asked for, or every one that represents its near duplicates."""
+def _wanted(
+    environment: Environment,
+    item: str | None,
+    limit: int | None,
+    license: str | None,  # noqa: A002  # as the option
+) -> Sequence[int]:
+    """The item asked for, or every one under a licence that represents its near duplicates."""
     from flows import stages
 
     if item:
@@ -156,7 +177,7 @@ def _wanted(environment: Environment, item: str | None, limit: int | None) -> Se
         return wanted
     with open_catalog(environment) as catalog, catalog.read() as uow:
         every = uow.items.representative_ids()
-    return stages.items_to_dream(environment, item_ids=every, limit=limit)
+    return stages.items_to_dream(environment, item_ids=every, limit=limit, license=license)
 
 
 def _show_plan(plan: DreamPlan, *, as_json: bool) -> None:

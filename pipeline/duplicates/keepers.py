@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Item
 from pipeline.duplicates.relations import Relations
+from pipeline.licenses import UNKNOWN, license_by_id
 
 _NO_LOSS = "PNG"
 _FEW_COLOURS = "GIF"  # 256 at most, which is less than any other format has, and less than its compression tells
@@ -27,6 +29,14 @@ class Ranking:
     reasons: tuple[str, ...]
 
 
+class _Licence(IntEnum):
+    """What is known of a licence; one that lets a picture be dreamed on is the best."""
+
+    ADAPTABLE = 0
+    KNOWN = 1
+    UNKNOWN = 2
+
+
 @dataclass(frozen=True)
 class _Worth:
     """What counts, in this order; less is better."""
@@ -34,12 +44,12 @@ class _Worth:
     is_part: bool  # one that shows less than another never stands for it
     size: int
     loss: float
-    no_licence: bool
+    licence: _Licence
     item_id: int
 
     @property
-    def order(self) -> tuple[bool, int, float, bool, int]:
-        return self.is_part, self.size, self.loss, self.no_licence, self.item_id
+    def order(self) -> tuple[bool, int, float, int, int]:
+        return self.is_part, self.size, self.loss, self.licence, self.item_id
 
 
 def rank(uow: UnitOfWork, items: Sequence[Item], relations: Relations) -> Ranking:
@@ -61,7 +71,14 @@ def _worth(uow: UnitOfWork, item: Item, *, is_part: bool) -> _Worth:
         kept = -1.0
     else:
         kept = round(_bytes_per_pixel(uow, item), 1)
-    return _Worth(is_part, -steps, -kept, item.license_id is None, item.id)
+    return _Worth(is_part, -steps, -kept, _licence(item), item.id)
+
+
+def _licence(item: Item) -> _Licence:
+    known = license_by_id(item.license_id or UNKNOWN)
+    if known.id == UNKNOWN:
+        return _Licence.UNKNOWN
+    return _Licence.ADAPTABLE if known.permits_adaptation else _Licence.KNOWN
 
 
 def _reasons(
@@ -85,8 +102,10 @@ def _reasons(
             reasons.append("more colours (a GIF has 256 at most)")
         else:
             reasons.append(f"less compressed ({_bytes_per_pixel(uow, keeper):.1f} bytes a pixel)")
-    if keeper.license_id and any(other.license_id is None for other in others):
+    if own.licence is not _Licence.UNKNOWN and any(other.licence is _Licence.UNKNOWN for other in theirs):
         reasons.append(f"its licence is known ({keeper.license_id})")
+    elif own.licence < min(other.licence for other in theirs):
+        reasons.append(f"its licence permits adaptations ({keeper.license_id})")
     if keeper.id < min(other.id for other in others):
         reasons.append("the earliest")
     return tuple(reasons) or ("as good as the others on the whole",)

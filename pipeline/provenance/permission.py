@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.catalog.values import Item, Sighting
 from pipeline.errors import Objection
+from pipeline.license_choices import is_chosen
 from pipeline.licenses import License, joint_terms, license_on_record
 
 if TYPE_CHECKING:
@@ -113,6 +114,41 @@ def permitted_copy(uow: UnitOfWork, item: Item, inputs: Sequence[Item]) -> str:
             named = terms.name if terms.permits_adaptation else "your own file"
             return f"; i{each.id}, near to it, may be ({named}): dreamcrawl dream --item i{each.id}"
     return ""
+
+
+def to_dream_on(uow: UnitOfWork, item: Item, responsibility: str = "", *, license: str | None = None) -> Item | None:  # noqa: A002  # as the option
+    """Which picture of the group that an item stands for is dreamed on; None where none is under the licence asked for.
+
+    The item itself, or the nearest near duplicate that may be dreamed on where it may not; where none may, the item, so
+    that its refusal is told.
+
+    Args:
+        uow: Where the group is looked up.
+        item: One that stands for itself and its near duplicates.
+        responsibility: The user's words, or nothing.
+        license: As `pipeline.license_choices` has it; None for any.
+    """
+
+    def is_asked_for(each: Item) -> bool:
+        return license is None or is_chosen(license_of(each), license)
+
+    def may_be(each: Item, words: str = "") -> bool:
+        return isinstance(permission_to_dream(parts_of(uow, (each,)), words), Permission)
+
+    if is_asked_for(item) and may_be(item, responsibility):
+        return item
+    copies = (each for each in uow.items.near_to(item.id) if is_asked_for(each) and may_be(each))
+    return next(copies, item if is_asked_for(item) else None)
+
+
+def stands_in_for(uow: UnitOfWork, item: Item, inputs: Sequence[Item]) -> str:
+    """In a line, in place of which picture a near duplicate is dreamed on; nothing where that one may be, too."""
+    if item.near_duplicate_of_id is None or (front := uow.items.get(item.near_duplicate_of_id)) is None:
+        return ""
+    refusal = permission_to_dream(parts_of(uow, (front, *inputs)))
+    if isinstance(refusal, Permission):
+        return ""
+    return f"in place of i{front.id}, which it is near to: {refusal.line}; whether both are one work is yours to judge"
 
 
 def permission_on_record(manifest: Mapping[str, Any]) -> Permission | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.catalog.engine import open_catalog
 from pipeline.records import DeclaredLicense
 from tests.support.inboxes import FREE, fetched, sealed_inbox
 from tests.support.inverting import InvertingRenderer
@@ -70,6 +71,44 @@ def test_what_is_left_out_is_counted_and_the_way_out_is_told(desk: Desk) -> None
     counters = shown["counters"]
     assert (counters["skipped"], counters["dream_reasons"]) == (2, {"license_unknown": 1, "no_derivatives": 1})
     assert shown["status"] == "done"
+
+
+def test_only_items_under_a_licence_are_dreamed_on_and_listed_where_one_is_asked_for(desk: Desk) -> None:
+    listed = {
+        asked: [each["public_id"] for each in json.loads(desk.run("items", "--license", asked, "--json").stdout)]
+        for asked in ("CC0", "shareable", "commercial", "unknown", "any", "cc by-nd")
+    }
+    several = desk.run("items", "--license", "CC0", "--license", "CC-BY-ND", "--json").stdout
+    done = json.loads(desk.run("dream", "--license", "CC0", "--json").stdout)
+    misspelt = [
+        desk.run(*command, "--license", "comercial") for command in (["dream"], ["items"], ["export", "--to", "x"])
+    ]
+
+    assert listed == {
+        "CC0": ["i3"],
+        "shareable": ["i2", "i3"],
+        "commercial": ["i3"],
+        "unknown": ["i1"],
+        "any": ["i1", "i2", "i3"],
+        "cc by-nd": ["i2"],
+    }
+    assert [each["public_id"] for each in json.loads(several)] == ["i2", "i3"]
+    assert (done["made"], done["skipped"]) == (1, [])
+    assert [each.exit_code for each in misspelt] == [2, 2, 2]
+    assert all("did you mean commercial?" in each.output for each in misspelt)
+    assert desk.run("dream", "--item", "i1", "--license", "any").exit_code == 2
+
+
+def test_a_near_copy_under_a_licence_is_dreamed_on_and_told(desk: Desk) -> None:
+    with open_catalog(desk.folder / "dreamcrawl-data" / "catalog.sqlite3") as catalog, catalog.write() as uow:
+        uow.duplicates.link(3, 1, distance=2)
+
+    done = desk.run("dream")
+    counters = json.loads(desk.run("runs", "show", "r2", "--json").stdout)["counters"]
+
+    assert "1 made, 0 already there, 0 failed, 1 not dreamed on" in done.stdout
+    assert "i3 is dreamed on in place of i1, which it is near to: the licence is unknown" in done.stdout
+    assert any("i3 is dreamed on in place of i1" in each for each in counters["warnings"])
 
 
 def test_a_limit_counts_what_may_be_dreamed_on(desk: Desk) -> None:

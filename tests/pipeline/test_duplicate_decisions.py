@@ -123,6 +123,10 @@ def test_a_merge_undoes_no_decision(uow: UnitOfWork) -> None:
             1,
             "more pixels (640x480; the others",
         ),
+        # What was declared and cannot be read is no known licence.
+        ({"license_id": "unknown"}, {"license_id": "CC0-1.0"}, "edited", 2, "its licence is known (CC0-1.0)"),
+        ({"license_id": "CC-BY-ND-4.0"}, {"license_id": "CC-BY-4.0"}, "edited", 2, "its licence permits adaptations"),
+        ({"license_id": None}, {"license_id": "CC-BY-ND-4.0"}, "edited", 2, "its licence is known (CC-BY-ND-4.0)"),
     ],
 )
 def test_the_keeper_and_the_reason_that_decided(

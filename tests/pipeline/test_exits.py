@@ -32,7 +32,7 @@ from tests.support.signing import MEDIA_TYPES, actions_of, told_by_reader
 
 TITLE, CREATOR = "A stone bridge", "Jane Doe"
 PAGE = "https://pictures.example/bridges?page=1"
-GUIDE, PAINTER = "A pattern", "Gil Painter"
+GUIDE, PAINTER, GUIDE_PAGE = "A pattern", "Gil Painter", "https://painters.example/gil/pattern"
 WORDS = "Jane Doe told me so on 3 May"
 
 
@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             )
         about: dict[str, Any] = {"page_url": PAGE, "license_id": "CC-BY-SA-4.0", "title": TITLE, "creator": CREATOR}
         item_id = shop.add(picture(1), **about)
-        guide = shop.add(picture(2), title=GUIDE, creator=PAINTER, license_id="CC-BY-3.0")
+        guide = shop.add(picture(2), title=GUIDE, creator=PAINTER, page_url=GUIDE_PAGE, license_id="CC-BY-3.0")
         dreams = {}
         for number, image_format in enumerate(MEDIA_TYPES):
             recipe = identity_of({"kind": "invert", "number": number})
@@ -215,7 +215,7 @@ def test_a_dream_leaves_with_the_same_what_was_changed_and_with_what_guide(
         pytest.importorskip("pyarrow")
 
     for text in DREAM_EXITS[name](place, tmp_path / "out"):
-        for said in (TITLE, CREATOR, PAGE, GUIDE, PAINTER):
+        for said in (TITLE, CREATOR, PAGE, GUIDE, PAINTER, GUIDE_PAGE):
             assert said in text, (name, said)
         assert "CC BY-SA 4.0" in text or "CC-BY-SA-4.0" in text
         assert "neural network" in text or '"network"' in text

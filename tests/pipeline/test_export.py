@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import hashlib
+import io
 import json
 import os
 import signal
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from defusedxml import ElementTree
+from PIL import Image
 from sqlalchemy import text
 
 from pipeline.errors import UsageError, WorkspaceUnusable
@@ -22,7 +26,7 @@ from pipeline.export.export import ExportReport, export
 from pipeline.export.samples import key_of
 from pipeline.export.selection import Selection, What, check_licenses, objection_to_license
 from pipeline.licenses import license_by_id
-from tests.support.inverting import Workshop, picture, workshop
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
 
 HOSTILE = '=HYPERLINK("http://evil.example")<script>[x](javascript:1)'
 
@@ -37,6 +41,13 @@ def take(shop: Workshop, folder: Path, **options: Any) -> ExportReport:
     selection = Selection(**{name: options.pop(name) for name in ("what", "keyword", "licenses") if name in options})
     given = {"layout": "files", "shard_size": 1000, "selection": selection, **options}
     return export(folder, catalog=shop.catalog, store=shop.store, **given)
+
+
+def xmp_of(data: bytes) -> Any:
+    """The packet in a PNG file, by Pillow."""
+    with Image.open(io.BytesIO(data)) as image:
+        found = image.info.get("xmp") or image.info["XML:com.adobe.xmp"]
+    return ElementTree.fromstring(found)
 
 
 def withdraw(shop: Workshop, item_id: int) -> None:
@@ -239,6 +250,62 @@ def test_a_licence_that_there_is_not_is_told() -> None:
     assert check_licenses(("CC-BY", "cc by")) == ("CC-BY",)
     with pytest.raises(UsageError, match=r"--license: a licence is shareable.* did you mean CC-BY-ND"):
         check_licenses(("CC-BY-ND-5.0",))
+
+
+def test_a_dream_is_labelled_by_the_strictest_licence_of_its_pictures(shop: Workshop, tmp_path: Path) -> None:
+    free = shop.add(picture(1), license_id="CC0-1.0")
+    guide = shop.add(picture(2), license_id="CC-BY-NC-3.0", title="A guide", creator="Gil")
+    base = identity_of({"kind": "invert"})
+    renderer = InvertingRenderer(dataclasses.replace(base, pictures=(shop.item(guide).pixel_sha256,)))
+    dream = shop.dream(free, renderer=renderer)
+
+    report = take(shop, tmp_path / "out", what=What.DREAMS)
+    commercial = take(shop, tmp_path / "commercial", what=What.DREAMS, licenses=("commercial",))
+    named = take(shop, tmp_path / "named", what=What.DREAMS, licenses=("CC-BY-NC",))
+    packet = xmp_of(shop.store.read(dream.blob_sha256))
+
+    about = json.loads((tmp_path / "out/00000/00000000.json").read_bytes())
+    deed = "https://creativecommons.org/licenses/by-nc/3.0/"
+    assert (about["license"], about["license_url"]) == ("CC-BY-NC-3.0", deed)
+    assert about["derivation"]["sharing"]["terms"] == "non-commercial"
+    assert "*Not for commercial use.*" in (tmp_path / "out/ATTRIBUTION.md").read_text()
+    assert (report.samples, commercial.samples, named.samples) == (1, 0, 1)
+    assert commercial.left_out == {"another licence than asked for": 1}
+    assert [each.text for each in packet.iter("{http://ns.adobe.com/xap/1.0/rights/}WebStatement")] == [deed]
+    assert [each.text for each in packet.iter("{http://ns.adobe.com/xap/1.0/rights/}Marked")] == ["True"]
+    # What is known of the guide today counts, not only what was known when the dream was made.
+    with shop.catalog.write() as uow:
+        uow.items.doubt_license(guide)
+    assert take(shop, tmp_path / "later", what=What.DREAMS).left_out == {"licence does not permit sharing": 1}
+
+
+def test_what_may_not_be_passed_on_is_counted_and_marked_where_it_is_taken(shop: Workshop, tmp_path: Path) -> None:
+    shop.add(picture(1), license_id="unknown")
+    shop.add(picture(2), license_id="CC-BY-ND-4.0")
+
+    report = take(shop, tmp_path / "out", licenses=("any",))
+
+    with (tmp_path / "out" / "ATTRIBUTION.csv").open(newline="") as file:
+        assert [row["may_be_shared"] for row in csv.DictReader(file)] == ["no", "yes"]
+    marks = (tmp_path / "out/ATTRIBUTION.md").read_text().splitlines()[-2:]
+    assert marks[0].endswith(" *Private.*")
+    assert marks[1].endswith(" *Not to be altered.*")
+    assert (report.private, json.loads((tmp_path / "out/export.json").read_bytes())["private"]) == (1, 1)
+
+
+def test_the_credit_has_title_author_source_and_licence_and_the_words_that_its_source_asks_for(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    shop.add(picture(1), attribution="The Metropolitan Museum of Art, New York. Gift of Ada")
+
+    take(shop, tmp_path / "out")
+
+    for line in (
+        json.loads((tmp_path / "out/00000/00000000.json").read_bytes())["attribution"],
+        (tmp_path / "out/ATTRIBUTION.csv").read_text(),
+    ):
+        assert "A stone bridge\u201d by Jane Doe, https://pictures.example/bridges?page=1&lang=en, CC BY 4.0 (" in line
+        assert "Credit as given: The Metropolitan Museum of Art, New York. Gift of Ada." in line
 
 
 def test_what_is_left_out_is_counted_by_reason(shop: Workshop, tmp_path: Path) -> None:

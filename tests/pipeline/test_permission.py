@@ -11,7 +11,15 @@ from sqlalchemy import update
 from pipeline.catalog.tables import ItemRow
 from pipeline.errors import Objection
 from pipeline.licenses import joint_terms, license_by_id, responsibility_words
-from pipeline.provenance.permission import Basis, Part, Permission, Refusal, permission_on_record, permission_to_dream
+from pipeline.provenance.permission import (
+    Basis,
+    Part,
+    Permission,
+    Refusal,
+    permission_on_record,
+    permission_to_dream,
+    to_dream_on,
+)
 from pipeline.provenance.sharing import sharing_of
 from pipeline.stylize import sizes_to_render
 from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, sighting_of, workshop
@@ -156,6 +164,38 @@ def test_where_only_a_near_copy_has_a_licence_the_reason_names_it(shop: Workshop
 
     assert told[first].endswith(f"; i{nearer}, near to it, may be (CC BY 4.0): dreamcrawl dream --item i{nearer}")
     assert told[alone] == "the licence is unknown, so that nothing permits an adapted picture"
+
+
+def test_a_near_copy_that_may_be_dreamed_on_stands_in_for_the_one_in_front_and_says_so(shop: Workshop) -> None:
+    front, forbidden, farther, nearer = (
+        shop.add(picture(n), license_id=name)
+        for n, name in enumerate(("unknown", "CC-BY-ND-4.0", "CC0-1.0", "CC-BY-4.0"))
+    )
+    free, copy = (shop.add(picture(n), license_id="CC0-1.0") for n in (5, 6))
+    with shop.catalog.write() as uow:
+        for item_id, of, distance in ((forbidden, front, 1), (farther, front, 9), (nearer, front, 3), (copy, free, 1)):
+            near = {"near_duplicate_of_id": of, "near_duplicate_distance": distance}
+            uow.session.execute(update(ItemRow).where(ItemRow.id == item_id).values(**near))
+        items = {each.id: each for each in uow.items.list(limit=None)}
+
+        def chosen(item_id: int, words: str = "", asked: str | None = None) -> int | None:
+            found = to_dream_on(uow, items[item_id], words, license=asked)
+            return found.id if found else None
+
+        assert chosen(front) == nearer
+        assert chosen(front, asked="CC0") == farther
+        assert chosen(front, asked="CC-BY-ND") is None
+        # Words are given for the one that is in front.
+        assert chosen(front, WORDS) == front
+        assert (chosen(free), chosen(free, asked="CC-BY")) == (free, None)
+
+    report = shop.stylize(nearer, copy)
+
+    (told,) = report.stand_ins
+    assert told[0] == nearer
+    assert told[1].startswith(f"in place of i{front}, which it is near to: the licence is unknown")
+    assert report.made == 2
+    assert shop.stylize(nearer).stand_ins == ()
 
 
 def test_a_file_of_ones_own_is_dreamed_on_and_recorded_as_such(shop: Workshop) -> None:
