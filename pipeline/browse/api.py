@@ -37,6 +37,7 @@ class Api:
         router = APIRouter(prefix="/api")
         router.add_api_route("/items", self.items, methods=_METHODS)
         router.add_api_route("/items/{item_id}", self.item, methods=_METHODS)
+        router.add_api_route("/duplicates", self.duplicates, methods=_METHODS)
         router.add_api_route("/runs", self.runs, methods=_METHODS)
         router.add_api_route("/runs/{run_id}", self.run, methods=_METHODS)
         router.add_api_route("/derivations/{dream_id}/manifest", self.manifest, methods=_METHODS)
@@ -85,6 +86,20 @@ class Api:
                     {**_derivation(dream), "attribution": attribution.credit_dream(item, read.sightings, dream)}
                     for dream in read.dreams
                 ],
+            }
+        )
+
+    def duplicates(self, request: Request) -> Response:
+        """A page of the pairs that wait for a person to say whether they are the same."""
+        after = request.query_params.get("after", "")
+        read = readers.read_pairs(self._catalog, after=parse_id(after, "") if after else 0)
+        return _json(
+            {
+                "pairs": [
+                    {**_fields(each.pair), "first": _tile(each.first), "second": _tile(each.second)}
+                    for each in read.pairs
+                ],
+                "next": f"/api/duplicates?after={read.next}" if read.next else None,
             }
         )
 

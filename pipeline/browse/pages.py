@@ -37,6 +37,7 @@ class Pages:
         router.add_api_route("/", self.gallery, methods=_METHODS)
         router.add_api_route("/items/{item_id}", self.item, methods=_METHODS)
         router.add_api_route("/dreams/{dream_id}", self.dream, methods=_METHODS)
+        router.add_api_route("/duplicates", self.duplicates, methods=_METHODS)
         router.add_api_route("/runs", self.runs, methods=_METHODS)
         router.add_api_route("/runs/{run_id}", self.run, methods=_METHODS)
         return router
@@ -109,6 +110,12 @@ class Pages:
         """The picture's page, with this dream chosen."""
         dream = readers.read_dream(self._catalog, parse_id(dream_id, "d"))
         return RedirectResponse(f"/items/i{dream.item_id}?dream=d{dream.id}", status_code=302)
+
+    def duplicates(self, request: Request) -> Response:
+        """The pairs that wait for a person."""
+        after = request.query_params.get("after", "")
+        read = readers.read_pairs(self._catalog, after=parse_id(after, "") if after else 0)
+        return self._render("duplicates.html", read=read, first=not after)
 
     def runs(self, request: Request) -> Response:
         """What was run."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.browse.state import View
 from pipeline.catalog import queries
+from pipeline.catalog.duplicate_values import DuplicatePair
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.facets import facets
 from pipeline.catalog.gallery_values import Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
@@ -16,6 +17,7 @@ from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import NotFound, Withdrawn
 
 RUNS_PER_PAGE = 30
+PAIRS_PER_PAGE = 30
 REJECTIONS_PER_PAGE = 50
 TILES_OF_RUN = 24
 MOST_SIGHTINGS = 200
@@ -80,6 +82,23 @@ class RunsRead:
 
     runs: tuple[Run, ...]
     older: int | None
+
+
+@dataclass(frozen=True)
+class PairTiles:
+    """Two pictures that may be the same one, and what was found about them."""
+
+    pair: DuplicatePair
+    first: Tile
+    second: Tile
+
+
+@dataclass(frozen=True)
+class PairsRead:
+    """A page of pairs that wait for a person, by number; `next` is the number to go on after."""
+
+    pairs: tuple[PairTiles, ...]
+    next: int | None
 
 
 @dataclass(frozen=True)
@@ -195,6 +214,17 @@ def read_runs(catalog: Catalog, *, before: int | None = None) -> RunsRead:
         ids = queries.run_ids(uow.session, before=before, limit=RUNS_PER_PAGE + 1)
         runs = tuple(run for run_id in ids[:RUNS_PER_PAGE] if (run := uow.runs.get(run_id)) is not None)
     return RunsRead(runs, runs[-1].id if len(ids) > RUNS_PER_PAGE else None)
+
+
+def read_pairs(catalog: Catalog, *, after: int = 0) -> PairsRead:
+    """The pairs that wait for a person to say whether they are the same, after the one with this number."""
+    with catalog.read() as uow:
+        found = uow.duplicates.pairs(undecided=True, after_id=after, limit=PAIRS_PER_PAGE + 1)
+        shown = found[:PAIRS_PER_PAGE]
+        ids = dict.fromkeys(item_id for pair in shown for item_id in (pair.first_id, pair.second_id))
+        tiles = {tile.item_id: tile for tile in queries.tiles(uow.session, list(ids))}
+    pairs = tuple(PairTiles(pair, tiles[pair.first_id], tiles[pair.second_id]) for pair in shown)
+    return PairsRead(pairs, shown[-1].id if len(found) > len(shown) else None)
 
 
 def read_run(catalog: Catalog, run_id: int, *, reason: str | None = None, after: int | None = None) -> RunRead:
