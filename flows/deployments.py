@@ -48,7 +48,7 @@ def serve_collections(
             api_url=prefect.api_url or os.environ.get("PREFECT_API_URL", ""),
             services=True,
             timeout_seconds=prefect.startup_timeout_seconds,
-            on_wait=lambda waited: reporter.step("prefect", waited, None, "s waiting for its server"),
+            on_wait=lambda waited: reporter.step("prefect", 0, None, f"its server starts: {waited:.0f} s"),
         ) as api_url,
     ):
         from prefect.deployments.runner import RunnerDeployment

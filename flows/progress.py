@@ -20,12 +20,13 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column
 from rich.text import Text
 
 _PLAIN_SECONDS = 5.0
+_FASTEST = 9999.9  # a second; what goes faster was there already, or is over at once
+_WIDE = 100  # columns of a terminal with room for long bars and notes
 _LEAST_DONE_FOR_ETA = 0.03
 # Drawing takes some milliseconds: at this pace about a hundredth of a core.
 _DRAWN_PER_SECOND = 4
@@ -61,7 +62,7 @@ class PlainReporter:
         ):
             return
         self._last[stage] = float("inf") if finished else now
-        count = f"{int(done)}" if total is None else f"{int(done)}/{int(total)}"
+        count = _count(done, total)
         left = _time_left(now - started, done, total)
         print(" ".join(filter(None, (f"{stage}: {count}", note, left))), file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
 
@@ -77,7 +78,14 @@ def _time_left(elapsed: float, done: float, total: float | None) -> str:
     # Early figures are mostly start-up: a network that loads, a first page.
     if total is None or done >= total or done < total * _LEAST_DONE_FOR_ETA:
         return ""
-    return f"(about {elapsed * (total - done) / done:.0f} s left)"
+    return f"(about {duration_text(elapsed * (total - done) / done)} left)"
+
+
+def _count(done: float, total: float | None) -> str:
+    """`7/20`; `7` while the total is not known, and nothing where nothing is counted."""
+    if total is None:
+        return f"{int(done)}" if done else ""
+    return f"{int(done)}/{int(total)}"
 
 
 class SilentReporter:
@@ -97,8 +105,7 @@ class _CountColumn(ProgressColumn):
     """`7/20`, or `7` while the total is not known; a picture half dreamed is not counted."""
 
     def render(self, task: Task) -> Text:
-        count = f"{int(task.completed)}"
-        return Text(count if task.total is None else f"{count}/{int(task.total)}")
+        return Text(_count(task.completed, task.total or None))
 
 
 class _RateColumn(ProgressColumn):
@@ -106,9 +113,19 @@ class _RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        if not speed or task.completed < 1:
+        if not speed or task.completed < 1 or speed > _FASTEST:
             return Text("")
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{speed * 60:.0f}/min", style="dim")
+
+
+class _LeftColumn(ProgressColumn):
+    """`about 12 min left`; nothing once a stage is over, or while there is no pace to go by."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        left = None if task.finished else task.time_remaining
+        return Text("" if left is None else f"{duration_text(left)} left", style="cyan")
 
 
 class LiveProgress(Progress):
@@ -118,12 +135,11 @@ class LiveProgress(Progress):
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=28),
+            BarColumn(bar_width=28 if console.width >= _WIDE else 12),
             _CountColumn(),
             _RateColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _LeftColumn(),
             # What room the figures leave.
             TextColumn(
                 "{task.fields[note]}",
@@ -149,14 +165,25 @@ class LiveReporter:
     def __init__(self, progress: LiveProgress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._current: str | None = None
 
     def step(self, stage: str, done: float, total: float | None, note: str = "") -> None:
         """Move the stage's bar."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total, note="")
+        if self._current not in (None, stage):
+            self._end(self._tasks[self._current])
+        self._current = stage
         # Details tell more than a note has room for.
         shown = "" if self._progress.details.get(stage) else note
         self._progress.update(self._tasks[stage], completed=done, total=total, note=shown)
+
+    def _end(self, task_id: TaskID) -> None:
+        # One stage follows another. What the former did not come to, as a crawl with fewer pictures than wanted, it
+        # never will; a bar that waits for it would tell of time left for ever.
+        task = next(task for task in self._progress.tasks if task.id == task_id)
+        if not task.finished:
+            self._progress.update(task_id, total=task.completed, note="")
 
     def details(self, stage: str, lines: Sequence[str]) -> None:
         """Show the lines under the bars."""
@@ -180,20 +207,22 @@ def current_reporter() -> Reporter:
 
 @contextlib.contextmanager
 def reporting(*, quiet: bool = False) -> Iterator[Reporter]:
-    """Make a reporter fit for this terminal current for the block."""
-    if quiet:
-        with _current(SilentReporter()) as silent:
-            yield silent
-        return
+    """Make a reporter fit for this terminal current for the block.
+
+    quiet: Where stderr is a file or a pipe, print nothing; a person at a terminal still sees the bars.
+    """
     # A descriptor of its own: native libraries' chatter is kept off descriptor 2 while they load.
     with open(os.dup(2), "w", encoding="utf-8") as terminal:  # noqa: PTH123 - a descriptor has no path
-        yield from _reporting_on(Console(file=terminal))
+        yield from _reporting_on(Console(file=terminal), quiet=quiet)
 
 
-def _reporting_on(console: Console) -> Iterator[Reporter]:
+def _reporting_on(console: Console, *, quiet: bool) -> Iterator[Reporter]:
     if console.is_terminal:
         with LiveProgress(console) as progress, _current(LiveReporter(progress)) as live:
             yield live
+    elif quiet:
+        with _current(SilentReporter()) as silent:
+            yield silent
     else:
         with _current(PlainReporter()) as plain:
             yield plain
@@ -206,6 +235,13 @@ def _current(reporter: Reporter) -> Iterator[Reporter]:
         yield reporter
     finally:
         _reporter.reset(token)
+
+
+def duration_text(seconds: float) -> str:
+    """Such as `40 s`, `12 min` or `3.5 h`; never less than a second."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def bytes_text(size: float) -> str:

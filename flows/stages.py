@@ -182,27 +182,6 @@ def _belongs_to_another(owner: object, *, run_id: int, catalog: Catalog) -> bool
     return run is not None and run.status == "running"
 
 
-def ingest_file_stage(environment: Environment, file: Path, *, run_id: int) -> int:
-    """Take one file of the user's into the catalog; gives the id of its item, which may have been there already.
-
-    Raises:
-        NotFound: There is no such file.
-        ImageRejected: It is not a picture that can be kept.
-    """
-    from pipeline.ingest.single import ingest_file
-
-    with open_catalog(environment) as catalog, open_examiner(environment) as examiner:
-        return ingest_file(
-            file,
-            catalog=catalog,
-            store=open_store(environment),
-            run_id=run_id,
-            limits=image_limits(environment),
-            near_distance=environment.values.ingest.near_distance,
-            examiner=examiner,
-        )
-
-
 @dataclass(frozen=True)
 class TakenFiles:
     """What became of files of the user's.
@@ -223,13 +202,28 @@ def ingest_files_stage(environment: Environment, files: Sequence[Path], *, run_i
         NotFound, ImageRejected: Where none can be taken, and why.
         WorkspaceUnusable: The disk is full or read-only.
     """
+    from pipeline.ingest.single import ingest_file
+
+    reporter = current_reporter()
     taken: list[int] = []
     errors: dict[Path, NotFound | ImageRejected] = {}
-    for file in files:
-        try:
-            taken.append(ingest_file_stage(environment, file, run_id=run_id))
-        except (NotFound, ImageRejected) as error:
-            errors[file] = error
+    with open_catalog(environment) as catalog, open_examiner(environment) as examiner:
+        for done, file in enumerate(files, start=1):
+            try:
+                item_id = ingest_file(
+                    file,
+                    catalog=catalog,
+                    store=open_store(environment),
+                    run_id=run_id,
+                    limits=image_limits(environment),
+                    near_distance=environment.values.ingest.near_distance,
+                    examiner=examiner,
+                )
+                taken.append(item_id)
+            except (NotFound, ImageRejected) as error:
+                errors[file] = error
+            if len(files) > 1:
+                reporter.step("ingest", done, len(files))
     if not taken:
         why, first = "; ".join(map(str, errors.values())), next(iter(errors.values()))
         raise ImageRejected(first.reason, why) if isinstance(first, ImageRejected) else NotFound(why)
@@ -286,7 +280,7 @@ def dream_stage(
     signer = open_signer(environment)
 
     for picture in look.pictures:
-        ingest_file_stage(environment, picture, run_id=run_id)
+        ingest_files_stage(environment, [picture], run_id=run_id)
     renderer = look_renderer(environment, look)
     reporter = current_reporter()
     total = progress_total if progress_total is not None else len(item_ids)

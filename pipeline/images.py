@@ -212,7 +212,8 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
-            raise NotFound(f"{path} is not a file; give one picture")
+            what = f"a folder; name the pictures in it, such as {path / '*.jpg'}" if path.is_dir() else "not a file"
+            raise NotFound(f"{path} is {what}")
         if state.st_size > max_bytes:
             detail = f"{path} has {state.st_size} bytes; at most {max_bytes} are allowed"
             raise ImageRejected(Reason.TOO_MANY_BYTES, detail)

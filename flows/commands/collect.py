@@ -20,6 +20,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from flows.commands.crawl_options import (
     AllOption,
@@ -116,7 +117,7 @@ def collect(
         list[str],
         typer.Argument(
             help='What you want, in your own words: "a calm lake in autumn, no people".',
-            metavar="TEXT...",
+            metavar="TEXT",
             show_default=False,
         ),
     ],
@@ -256,9 +257,11 @@ def crawl(
         print_table(("crawl", "pictures", ""), record.funnel.crawl_rows())
         print_warnings(record.funnel)
         if record.funnel.fetched or record.funnel.known:
-            output().print("\nThey wait in the inbox; keep them with: dreamcrawl ingest", markup=False)
+            command = f"dreamcrawl ingest{where(environment)}"
+            output().print(f"\nThey wait in the inbox; keep them with: {command}", markup=False, soft_wrap=True)
         if record.funnel.left_out:
-            output().print(f"Why not more: dreamcrawl runs show r{record.id}", markup=False)
+            command = f"dreamcrawl runs show r{record.id}{where(environment)}"
+            output().print(f"Why not more: {command}", markup=False, soft_wrap=True)
     exit_for(record.funnel)
 
 

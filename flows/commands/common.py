@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -32,6 +33,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 _ENDLESS = 100_000  # columns
+_LEAST_WIDTH = 60
+_MOST_WHOLE = 32  # columns that the first one may take of a narrow terminal
 _DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
@@ -87,6 +90,12 @@ def existing_environment(workspace: Path | None, **overrides: Any) -> Environmen
     return environment
 
 
+def where(environment: Environment) -> str:
+    """What a further command needs to find the workspace, if this one was told it on the command line."""
+    told = environment.settings.origins.get("workspace") == "command line"
+    return f" --workspace {shlex.quote(str(environment.workspace.root))}" if told else ""
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
@@ -102,7 +111,10 @@ def output() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # `shows_errors` ends the command; Rich would with exit code 1
 
-    return Output(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    console = Output(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    # Narrower still, a table of columns is columns of letters; the terminal may break the lines.
+    console.width = max(console.width, _LEAST_WIDTH)
+    return console
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
@@ -110,11 +122,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+    table = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_header=any(columns)
+    )
+    cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    # What a row is called can be copied only whole; the other columns give way.
+    whole = max((len(row[0]) for row in cells), default=0) <= _MOST_WHOLE
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=whole and number == 0)
+    for row in cells:
+        table.add_row(*map(Text, row))
     output().print(table)
 
 

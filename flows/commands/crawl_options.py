@@ -27,7 +27,7 @@ _LARGEST = 2**31 - 1  # of the limits that a catalog on PostgreSQL keeps
 
 KeywordsArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="What to collect; put phrases in quotes.", metavar="KEYWORD...", show_default=False),
+    typer.Argument(help="What to collect; put phrases in quotes.", metavar="KEYWORD", show_default=False),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Take every picture; no keyword needed.")]
 
@@ -70,7 +70,7 @@ class CrawlOptions:
         str | None,
         _filter(
             "--license",
-            metavar="adaptable|commercial|any|ID",
+            metavar="LICENCE",
             help="adaptable (the usual): its licence permits adaptations, or none is declared; commercial: that, and"
             f" commercial use. All words: {LICENSE_WORDS}.",
         ),
@@ -78,7 +78,8 @@ class CrawlOptions:
     require_license: Annotated[
         bool | None,
         _filter(
-            "--require-license/--no-require-license", help="Leave out pictures without a licence that can be read."
+            "--require-license/--no-require-license",
+            help="Leave out pictures without a licence that can be read; with --no-require-license, take them.",
         ),
     ] = None
     min_width: Annotated[int | None, _filter("--min-width", min=0, metavar="PIXELS", help="Least width.")] = None
@@ -87,7 +88,7 @@ class CrawlOptions:
         float | None, _filter("--max-megapixels", min=0, metavar="NUMBER", help="Most millions of pixels.")
     ] = None
     orientation: Annotated[
-        str | None, _filter("--orientation", metavar="landscape|portrait|square", help="Only such pictures.")
+        str | None, _filter("--orientation", metavar="SHAPE", help="Only landscape, portrait or square pictures.")
     ] = None
     aspect: Annotated[
         str | None,

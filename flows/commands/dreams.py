@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +24,9 @@ from flows.commands.common import (
     shows_errors,
 )
 from flows.commands.licenses import LICENSE_WORDS, parse_license
+from flows.progress import duration_text
 from flows.wiring import Environment, open_catalog
-from pipeline.public_ids import parse_id
+from pipeline.public_ids import looks_like_id, parse_id
 
 if TYPE_CHECKING:
     from flows.renderer import DreamPlan
@@ -40,6 +42,14 @@ def register(app: typer.Typer) -> None:
 
 @shows_errors
 def dream(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures of your own, or items such as i12; every item without such a dream if left out.",
+            metavar="FILE|ITEM",
+            show_default=False,
+        ),
+    ] = None,
     item: Annotated[str | None, typer.Option("--item", help="One item, such as i12.", show_default=False)] = None,
     files: Annotated[
         list[Path] | None,
@@ -97,13 +107,19 @@ def dream(
     from flows.look import chosen_look
     from flows.progress import reporting
 
-    if item and files:
-        raise ShownError("give --item or --file, not both", ExitCode.USAGE)
-    if license_ and (item or files):
+    named, pictures = _told_apart(subjects or ())
+    items = [*named, *([item] if item else [])]
+    files = [*pictures, *(files or [])]
+    if items and files:
+        raise ShownError("give items or files (--item or --file), not both", ExitCode.USAGE)
+    if license_ and (items or files):
         raise ShownError("--license chooses among all items; leave it out, or do not name any", ExitCode.USAGE)
     wanted_license = parse_license(license_) if license_ else None
     if plan and files:
-        raise ShownError("--plan is for items; leave --file out", ExitCode.USAGE)
+        raise ShownError("--plan is for items; leave files (--file) out", ExitCode.USAGE)
+    # Nothing but misspelt names must not make a workspace.
+    if files and not any(os.path.exists(file.expanduser()) for file in files):  # noqa: PTH110  # also of names too long
+        raise ShownError("; ".join(f"there is no file {file}" for file in files), ExitCode.USAGE)
     get_environment = environment_for if files else existing_environment
     environment = get_environment(
         workspace, dream__max_side=max_side, dream__profile=profile, dream__responsibility=responsibility
@@ -111,7 +127,7 @@ def dream(
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
     if plan:
         _show_plan(
-            stages.plan_stage(environment, item_ids=_wanted(environment, item, limit, wanted_license), look=look),
+            stages.plan_stage(environment, item_ids=_wanted(environment, items, limit, wanted_license), look=look),
             as_json=as_json,
         )
         return
@@ -125,12 +141,12 @@ def dream(
             taken = stages.ingest_files_stage(environment, [file.expanduser() for file in files], run_id=record.id)
             wanted: Sequence[int] = taken.item_ids[:limit]
         else:
-            taken, wanted = stages.TakenFiles((), {}), _wanted(environment, item, limit, wanted_license)
+            taken, wanted = stages.TakenFiles((), {}), _wanted(environment, items, limit, wanted_license)
         report = stages.dream_stage(environment, run_id=record.id, item_ids=wanted, look=look)
         record.update(record.funnel.with_stylize(report).with_refused_files(list(taken.refused.values())))
     _show_dreams(environment, report, record.funnel.notes, refused=taken.refused, as_json=as_json)
     # What is left out of many is no failure; one that was asked for by name is.
-    if report.failed or taken.refused or ((item or files) and report.skipped):
+    if report.failed or taken.refused or ((items or files) and report.skipped):
         raise typer.Exit(ExitCode.PARTIAL if report.derivation_ids else ExitCode.FAILED)
 
 
@@ -162,19 +178,25 @@ def _show_dreams(
     console.print(counts)
 
 
+def _told_apart(subjects: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Those that are ids of items, and those that are files; a file with the name of an id is a file."""
+    ids = [each for each in subjects if looks_like_id(each, "i") and not os.path.exists(each)]  # noqa: PTH110  # as above
+    return ids, [Path(each) for each in subjects if each not in ids]
+
+
 def _wanted(
     environment: Environment,
-    item: str | None,
+    items: Sequence[str],
     limit: int | None,
     license: str | None,  # noqa: A002  # as the option
 ) -> Sequence[int]:
-    """The item asked for, or every one under a licence that represents its near duplicates."""
+    """The items asked for, or every one under a licence that represents its near duplicates."""
     from flows import stages
 
-    if item:
-        wanted = (parse_id(item, "i"),)
-        stages.items_to_dream(environment, item_ids=wanted, limit=None)  # there must be one
-        return wanted
+    if items:
+        wanted = tuple(dict.fromkeys(parse_id(item, "i") for item in items))
+        stages.items_to_dream(environment, item_ids=wanted, limit=None)  # there must be such
+        return wanted[:limit]
     with open_catalog(environment) as catalog, catalog.read() as uow:
         every = uow.items.representative_ids()
     return stages.items_to_dream(environment, item_ids=every, limit=limit, license=license)
@@ -191,7 +213,7 @@ def _show_plan(plan: DreamPlan, *, as_json: bool) -> None:
             f"{_large(plan.pixel_steps)} pixels times steps, {_large(plan.operations)} operations; this machine does "
             f"{_large(plan.pixel_steps_per_second)} pixels times steps a second"
         )
-        console.print(f"about {_duration(plan.seconds)}, and a few seconds to begin with")
+        console.print(f"about {duration_text(plan.seconds)}, and a few seconds to begin with")
 
 
 def _large(number: float) -> str:
@@ -204,12 +226,6 @@ def _large(number: float) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _derivations(environment: Environment, ids: tuple[int, ...]) -> list[dict[str, Any]]:

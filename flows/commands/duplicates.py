@@ -213,7 +213,7 @@ def groups(
 @shows_errors
 def merge(
     items: Annotated[
-        list[str] | None, typer.Argument(help="Groups, by the item that stands for each.", metavar="[ITEM]...")
+        list[str] | None, typer.Argument(help="Groups, by the item that stands for each.", metavar="ITEM")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every group, as `duplicates groups` proposes.")] = False,
     keep: Annotated[str | None, typer.Option("--keep", help="Another picture of the one group named.")] = None,

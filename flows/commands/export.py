@@ -36,10 +36,8 @@ def export(
             "--to", help="Folder to write to; new, or with the same export.", metavar="DIR", parser=named_folder
         ),
     ],
-    layout: Annotated[
-        str, typer.Option("--format", help="How it is laid out.", metavar="files|webdataset|parquet")
-    ] = "files",
-    what: Annotated[str, typer.Option("--what", help="Which pictures.", metavar="originals|dreams")] = "originals",
+    layout: Annotated[str, typer.Option("--format", help="files, webdataset or parquet.", metavar="LAYOUT")] = "files",
+    what: Annotated[str, typer.Option("--what", help="originals or dreams.", metavar="WHAT")] = "originals",
     keyword: Annotated[
         str | None, typer.Option("--keyword", "-k", help="Only those that matched it.", show_default=False)
     ] = None,
@@ -53,7 +51,11 @@ def export(
         ),
     ] = None,
     near_duplicates: Annotated[
-        bool, typer.Option("--near-duplicates/--no-near-duplicates", help="Take pictures near to another too.")
+        bool,
+        typer.Option(
+            "--near-duplicates/--no-near-duplicates",
+            help="Take pictures near to another too; --no-near-duplicates leaves them out.",
+        ),
     ] = True,
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Pictures in one shard.")] = 10_000,
     workspace: WorkspaceOption = None,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from typing import Any
 
 import typer
 
 from flows.asked import Asked
-from flows.commands.common import ExitCode, ShownError, output, print_json, print_table, printable
+from flows.commands.common import ExitCode, ShownError, output, print_json, print_table, printable, where
 from flows.funnel import Funnel
 from flows.wiring import Environment, crawl_request
 
@@ -54,7 +53,7 @@ def run_keyword_flow(
             api_url=prefect.api_url or os.environ.get("PREFECT_API_URL", ""),
             services=False,
             timeout_seconds=prefect.startup_timeout_seconds,
-            on_wait=lambda waited: reporter.step("prefect", waited, None, f"s waiting for its server ({note})"),
+            on_wait=lambda waited: reporter.step("prefect", 0, None, f"its server starts: {waited:.0f} s ({note})"),
         ):
             from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -131,24 +130,18 @@ def _print_result(environment: Environment, result: dict[str, Any], funnel: Funn
     print_warnings(funnel)
     console.print()
     console.print(f"Done in {seconds:.0f} s.", markup=False)
-    where = _where(environment)
+    at = where(environment)
     if result["derivation_ids"]:
         console.print(
             f"Dreams, each with how it was made:  {environment.workspace.dreams}", markup=False, soft_wrap=True
         )
         first = result["derivation_ids"][0]
-        console.print(f"Check them all:      dreamcrawl verify{where}", markup=False, soft_wrap=True)
-        console.print(f"Make one again:      dreamcrawl replay d{first}{where}", markup=False, soft_wrap=True)
-    console.print(f"Look at everything:  dreamcrawl browse{where}", markup=False, soft_wrap=True)
+        console.print(f"Check them all:      dreamcrawl verify{at}", markup=False, soft_wrap=True)
+        console.print(f"Make one again:      dreamcrawl replay d{first}{at}", markup=False, soft_wrap=True)
+    console.print(f"Look at everything:  dreamcrawl browse{at}", markup=False, soft_wrap=True)
     if funnel.left_out:
-        command = f"dreamcrawl runs show r{result['run_id']}{where}"
+        command = f"dreamcrawl runs show r{result['run_id']}{at}"
         console.print(f"Why not more:        {command}", markup=False, soft_wrap=True)
-
-
-def _where(environment: Environment) -> str:
-    """What a further command needs to find the workspace, if this one was told it on the command line."""
-    told = environment.settings.origins.get("workspace") == "command line"
-    return f" --workspace {shlex.quote(str(environment.workspace.root))}" if told else ""
 
 
 def print_warnings(funnel: Funnel) -> None:

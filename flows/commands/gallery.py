@@ -16,9 +16,12 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment, open_catalog, open_store, software_version
+
+_STATUS_WORDS = {"items": "pictures", "derivations": "dreams", "blobs": "stored files"}
 
 
 def register(app: typer.Typer) -> None:
@@ -186,13 +189,15 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         )
         return
     rows: list[tuple[str, object]] = [("workspace", environment.workspace.root)]
-    rows += [(name.replace("_", " "), value) for name, value in asdict(counts).items() if name != "bytes"]
+    numbers = {name: number for name, number in asdict(counts).items() if name != "bytes"}
+    rows += [(_STATUS_WORDS.get(name, name.replace("_", " ")), number) for name, number in numbers.items()]
     rows += [("store", f"{counts.bytes / 1e6:.1f} MB"), ("inboxes waiting", waiting), ("schedules", len(collections))]
     if last is not None:
         rows.append(("last run", f"r{last.id} {last.kind}: {last.status}"))
     print_table(("", ""), rows)
     if waiting:
-        output().print("\nTake in what waits with: dreamcrawl ingest")
+        command = f"dreamcrawl ingest{where(environment)}"
+        output().print(f"\nTake in what waits with: {command}", markup=False, soft_wrap=True)
 
 
 @shows_errors
@@ -204,8 +209,9 @@ def config(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         print_json([asdict(row) for row in rows])
         return
     file = environment.settings.file or "none; dreamcrawl.toml here, or the file that DREAMCRAWL_CONFIG names"
-    output().print(f"settings file: {file}\n", markup=False, soft_wrap=True)
+    output().print(f"settings file: {file}", markup=False, soft_wrap=True)
+    output().print("in the environment: crawl.limit is DREAMCRAWL_CRAWL_LIMIT, and so on\n", markup=False)
     print_table(
-        ("setting", "value", "origin", "environment variable", "meaning"),
-        [(row.name, row.value, row.origin, row.environment, row.description) for row in rows],
+        ("setting", "value", "origin", "meaning"),
+        [(row.name, row.value, row.origin, row.description) for row in rows],
     )

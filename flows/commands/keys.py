@@ -143,7 +143,7 @@ def renew(
 def sign(
     dreams: Annotated[
         list[str] | None,
-        typer.Argument(help="Dreams such as d3; all that are not signed if left out.", metavar="[ID]..."),
+        typer.Argument(help="Dreams such as d3; all that are not signed if left out.", metavar="ID"),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also those that were signed with another certificate.")

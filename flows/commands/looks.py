@@ -31,6 +31,10 @@ SheetSideOption = Annotated[
 ]
 
 PAPER_COLUMNS = "paper-single,paper-multi,paper-octave"
+_ABOUT_THE_FILE = """\
+# A look of dreamcrawl. Change it, and dream with it: dreamcrawl dream PICTURE --preset THIS-FILE.toml
+# What each field does: docs/recipes.md. What can grow: dreamcrawl networks layers NETWORK
+"""
 _LOOKS_HELP = "names or recipe files, with commas between."
 
 
@@ -108,7 +112,7 @@ def recipe(
     look: Annotated[str, typer.Argument(help="A preset, or a recipe file.", metavar="NAME|FILE.toml")],
     other: Annotated[
         str | None,
-        typer.Argument(help="Another: what differs between the two.", metavar="[OTHER]", show_default=False),
+        typer.Argument(help="Another: what differs between the two.", metavar="OTHER", show_default=False),
     ] = None,
     network: NetworkOption = None,
     as_json: JsonOption = False,
@@ -127,7 +131,7 @@ def recipe(
             print_json({"name": first.name, "network": first.network, "sha256": made.digest(), "recipe": first.recipe})
         else:
             text = recipe_toml(made, name=first.name, network=first.network, description=first.description)
-            output().print(text, end="", markup=False, highlight=False, soft_wrap=True)
+            output().print(f"{_ABOUT_THE_FILE}\n{text}", end="", markup=False, highlight=False, soft_wrap=True)
         return
     second = chosen_look(environment, preset=other, network=network)
     recipes = Recipe.from_json(first.recipe), Recipe.from_json(second.recipe)
@@ -155,7 +159,7 @@ def _told(name: str, recipe: Recipe) -> str:
 
 @shows_errors
 def compare(
-    files: Annotated[list[Path], typer.Argument(help="Pictures, one row for each.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures, one row for each.", metavar="FILE")],
     write_to: Annotated[Path, typer.Option("--write-to", help="The figure: .png, .jpg or .webp.", metavar="FILE")],
     looks: Annotated[
         str,

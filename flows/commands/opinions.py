@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 @shows_errors
 def tag(
     items: Annotated[
-        list[str] | None, typer.Argument(help="The pictures, such as i3 i7; none to list all tags.", metavar="ITEM...")
+        list[str] | None, typer.Argument(help="The pictures, such as i3 i7; none to list all tags.", metavar="ITEM")
     ] = None,
     add: Annotated[list[str] | None, typer.Option("--add", "-a", help="A tag to give; again for several.")] = None,
     remove: Annotated[
@@ -83,7 +83,7 @@ def tag(
 
 @shows_errors
 def rate(
-    items: Annotated[list[str], typer.Argument(help="The pictures, such as i3 i7.", metavar="ITEM...")],
+    items: Annotated[list[str], typer.Argument(help="The pictures, such as i3 i7.", metavar="ITEM")],
     stars: Annotated[int | None, typer.Option("--stars", "-s", min=1, max=5, help="How many stars.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the rating back.")] = False,
     workspace: WorkspaceOption = None,

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def verify(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(help="i12, d3, or any picture or sidecar; everything if left out.", metavar="[ID|FILE]..."),
+        typer.Argument(help="i12, d3, or any picture or sidecar; everything if left out.", metavar="ID|FILE"),
     ] = None,
     trust_anchors: Annotated[
         Path | None,
@@ -58,10 +58,12 @@ def verify(
 
     Exit codes: 0 what is known holds, 1 something does not, 2 nothing is known of a file, or there is none.
     """
+    from flows.progress import reporting
     from flows.proofs import verify_subjects
 
     anchors = trust_anchors.expanduser() if trust_anchors else None
-    found = verify_subjects(environment_for(workspace), subjects or (), anchors=anchors)
+    with reporting(quiet=as_json):
+        found = verify_subjects(environment_for(workspace), subjects or (), anchors=anchors)
     if as_json:
         print_json(
             {

@@ -23,6 +23,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from flows.commands.crawl_options import CrawlOptions, KeywordsArgument, takes_crawl_options
 from flows.commands.flow_runs import check_crawl, finish_run, run_keyword_flow
@@ -96,7 +97,8 @@ def add(
             timezone=timezone,
             options={**replace(asked, more_sources=tuple(others)).options(), **said},
         )
-    output().print(f"{name} is kept. Run what is due with: dreamcrawl schedule serve", markup=False)
+    command = f"dreamcrawl schedule serve{where(environment)}"
+    output().print(f"{name} is kept. Run what is due with: {command}", markup=False, soft_wrap=True)
 
 
 @shows_errors

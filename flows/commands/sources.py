@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crawler.source_listing import SourceCard
+from crawler.source_listing import BUILT_IN, SourceCard
 from flows.commands.common import (
     JsonOption,
     WorkspaceOption,
@@ -86,15 +86,14 @@ def _list(environment: Environment, *, as_json: bool) -> None:
         print_json([_as_json(card, environment) for card in cards])
         return
     print_table(
-        ("source", "what", "key", "licences", "asked at most", "from"),
+        ("source", "what", "key", "licences", "asked at most"),
         [
             (
                 given_as(card),
-                card.problem or card.about,
+                (card.problem or card.about) + ("" if card.origin == BUILT_IN else f" (from {card.origin})"),
                 key_text(card, environment),
                 card.licenses,
                 _pace(card),
-                card.origin,
             )
             for card in cards
         ],

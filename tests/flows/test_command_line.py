@@ -70,7 +70,7 @@ def test_config_prints_each_setting_with_its_origin(tmp_path: Path):
         (["crawl", "cat", "--source", "website=http://example.org/"], 2, ["example.org", "--contact"]),
         (["run", "cat", "--source", "website=http://example.org/"], 2, ["example.org", "--contact"]),
         (["run", "!?", "--source", "website=http://127.0.0.1:9/"], 2, ["!?", "keyword"]),
-        (["dream", "--file", "."], 2, ["not a file"]),
+        (["dream", "--file", "."], 2, ["is a folder", "*.jpg"]),
         (["dream", "--file", "/dev/zero"], 2, ["/dev/zero", "not a file"]),
         (["crawl", "cat", "--source", "website=http://127.0.0.1:9/"], 1, ["127.0.0.1:9"]),
         (["dream", "--item", "i1", "--file", "x.jpg"], 2, ["--item", "--file"]),

@@ -129,6 +129,37 @@ def test_dreaming_on_the_same_files_again_makes_nothing(desk: Desk):
     assert desk.counts()[1:] == before[1:]
 
 
+def test_files_and_items_can_be_named_without_an_option(desk: Desk):
+    files = desk.run("dream", "a.png", "b.png", "-p", "quick.toml")
+    items = desk.run("dream", "i1", "I2", "-p", "quick.toml")
+    both = desk.run("dream", "i1", "a.png", "-p", "quick.toml")
+    # A name that looks like an id, but is that of a file.
+    (desk.folder / "i77").write_bytes((desk.folder / "a.png").read_bytes())
+    named_so = desk.run("dream", "i77", "-p", "quick.toml")
+    (desk.folder / "i77").unlink()
+
+    for done, there in ((files, 2), (items, 2), (named_so, 1)):
+        assert done.exit_code == 0, done.output
+        assert f"0 made, {there} already there, 0 failed" in done.stdout
+    assert both.exit_code == 2
+    assert "items or files" in both.stderr
+
+
+def test_a_folder_named_as_a_picture_is_told_with_the_way_out(desk: Desk, tmp_path: Path):
+    done = desk.run("dream", str(tmp_path), "-p", "quick.toml")
+
+    assert done.exit_code == 2
+    assert f"{tmp_path} is a folder; name the pictures in it, such as {tmp_path}/*.jpg" in done.stderr
+
+
+def test_a_misspelt_name_makes_no_workspace(desk: Desk, tmp_path: Path):
+    done = desk.run("dream", "catt.png", "x" * 300, "--workspace", str(tmp_path / "new"))
+
+    assert done.exit_code == 2
+    assert "there is no file catt.png" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_where_no_file_can_be_taken_the_command_fails_and_names_each(desk: Desk):
     one = desk.run("dream", "--file", "words.png", "--preset", "quick.toml")
     two = desk.run("dream", "--file", "gone.png", "--file", "words.png", "--preset", "quick.toml")

@@ -113,7 +113,7 @@ def test_recipe_tells_what_differs_between_two(run: Callable[..., Any], tmp_path
         (["presets", "--preset", " , "], 2, ["--presets names no look"]),
         (["presets", "--sheet", "sheet.bmp"], 2, ["sheet.bmp", ".png"]),
         (["presets", "--sheet", "s.png", "--file", "gone.png"], 2, ["gone.png", "No such file"]),
-        (["presets", "--sheet", "s.png", "--file", "."], 2, ["not a file"]),
+        (["presets", "--sheet", "s.png", "--file", "."], 2, ["is a folder"]),
         (["presets", "--sheet", "s.png", "--file", "/dev/zero"], 2, ["/dev/zero", "not a file"]),
         (["presets", "--sheet", "quick.toml/s.png"], 1, ["quick.toml", "no folder"]),
         (["compare", "cut.jpg", "--write-to", "c.png"], 1, ["cut.jpg", "ends early"]),

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
 
 from crawler.job import CrawlProgress
 from flows.crawl_progress import MAX_HOST_LINES, counts_line, host_lines
-from flows.progress import LiveProgress, LiveReporter, PlainReporter, bytes_text, reporting
+from flows.progress import LiveProgress, LiveReporter, PlainReporter, bytes_text, duration_text, reporting
 
 
 def drawn(progress: LiveProgress) -> str:
@@ -23,17 +27,15 @@ def test_the_live_view_has_a_bar_for_each_stage_and_the_details_under_them():
 
     reporter.step("crawl", 12, 50, "12 fetched")
     reporter.details("crawl", ["a.org: 2 under way", "b.org\x1b]0;evil\x07: left alone for 30 s"])
-    reporter.step("ingest", 3, None)
 
     text = drawn(progress)
-    crawl, *rest = text.splitlines()
+    crawl = text.splitlines()[0]
     assert "crawl" in crawl
     assert "12/50" in crawl
     assert "12 fetched" in crawl
     assert "a.org: 2 under way" in text
     assert "\x1b]0" not in text
     assert "\x07" not in text
-    assert "ingest" in rest[0]
 
     reporter.details("crawl", [])
 
@@ -51,6 +53,28 @@ def test_a_narrow_terminal_keeps_the_figures_and_cuts_the_note():
     assert "12/50" in line
     assert "0:00:00" in line
     assert "word" in line
+
+
+def test_a_stage_is_over_when_the_next_one_begins_and_waits_for_nothing_more():
+    progress = LiveProgress(Console(file=io.StringIO(), force_terminal=True, width=100))
+    reporter = LiveReporter(progress)
+
+    reporter.step("prefect", 0, None, "its server starts")
+    for done in range(28):
+        reporter.step("crawl", done + 1, 500, "28 fetched")
+    under_way = drawn(progress)
+    reporter.step("ingest", 3, 31)
+
+    prefect, crawl, ingest = drawn(progress).splitlines()
+    assert "28/500" in under_way
+    assert " left" in under_way
+    assert "28/28" in crawl
+    assert "left" not in prefect + crawl
+    assert "its server" not in prefect
+    assert "3/31" in ingest
+    # What comes back is under way again.
+    reporter.step("crawl", 29, 500)
+    assert "29/500" in drawn(progress)
 
 
 def test_details_take_the_place_of_the_note():
@@ -82,6 +106,31 @@ def test_plain_lines_have_the_counts_and_no_details(capsys: pytest.CaptureFixtur
     assert len(lines) == 2
     assert lines[0].startswith("crawl: 1/50 1 fetched")
     assert lines[1].startswith("crawl: 50/50 50 fetched")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h"), (90000, "25.0 h")],
+)
+def test_times_are_told_in_the_unit_that_a_person_would_take(seconds: float, text: str):
+    assert duration_text(seconds) == text
+
+
+def test_json_on_stdout_leaves_the_bars_to_a_person_at_a_terminal():
+    code = (
+        "from flows.progress import reporting\n"
+        "with reporting(quiet=True) as reporter:\n"
+        "    reporter.step('crawl', 7, 50)\n"
+        "print('[]')\n"
+    )
+    ours, theirs = pty.openpty()
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, check=True, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+
+    assert done.stdout == b"[]\n"
+    assert "7/50" in shown
 
 
 def test_quiet_says_nothing(capfd: pytest.CaptureFixture[str]):

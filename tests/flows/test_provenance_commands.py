@@ -320,7 +320,7 @@ def test_huge_and_hopeless_files_give_one_clear_line(run: Run, tmp_path: Path) -
 
     for name, reason in (
         ("huge.png", "too large"),
-        ("folder", "not a file"),
+        ("folder", "is a folder"),
         ("bomb.png", "is no picture that can be read"),
         ("nope", "neither an id"),
         ("n" * 5_000, "neither an id"),

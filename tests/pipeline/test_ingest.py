@@ -289,7 +289,7 @@ def test_a_file_that_is_no_picture_is_told(shop: IngestWorkshop, tmp_path: Path)
         ingest_file(tmp_path / "long.png", limits=ImageLimits(max_bytes=1000), **options)
     with pytest.raises(NotFound, match="cannot be read"):
         ingest_file(tmp_path / "nothing.png", limits=ImageLimits(), **options)
-    with pytest.raises(NotFound, match="is not a file"):
+    with pytest.raises(NotFound, match="is a folder"):
         ingest_file(tmp_path, limits=ImageLimits(), **options)
 
 
