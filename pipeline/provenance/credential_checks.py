@@ -12,6 +12,14 @@ from pipeline.provenance.c2pa import Credentials, State, is_installed, read_cred
 from pipeline.provenance.checks import Checks
 from pipeline.provenance.containers import find_manifest_store
 
+# Besides what is kept here, in the library's words: pictures of others that can be told of without being decoded.
+READABLE = MEDIA_TYPES | {
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "HEIC": "image/heic",
+    "JPEG XL": "image/jxl",
+    "SVG": "image/svg+xml",
+}
 NAME = "content credentials"
 HOW_TO_INSTALL = "pip install 'dreamcrawl[c2pa]'"
 
@@ -60,11 +68,11 @@ def check_credentials(
     takes the signature out can take this out as well, so that only `trust.required` tells one that never had any.
     """
     kind = sniff(data).name
-    if kind not in MEDIA_TYPES:
+    if kind not in READABLE:
         return _absent(checks, expected, trust=trust, path=path)
     if not is_installed():
         return _without_library(checks, data, expected=expected, trust=trust, path=path)
-    found = read_credentials(data, media_type=MEDIA_TYPES[kind], anchors_pem=trust.anchors_pem)
+    found = read_credentials(data, media_type=READABLE[kind], anchors_pem=trust.anchors_pem)
     if found is None:
         return _absent(checks, expected, trust=trust, path=path)
     if found.state == "elsewhere":

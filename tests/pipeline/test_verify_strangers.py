@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from pipeline.errors import NotFound
 from pipeline.images import encode
@@ -113,6 +113,33 @@ def test_credentials_of_a_gif_are_told_too(shop: Workshop, tmp_path: Path) -> No
     report = verify_item(theirs, catalog=shop.catalog, store=shop.store)
 
     assert credentials(report) == [(True, "as it came: valid, signed by Stranger")]
+
+
+@pytest.mark.parametrize(("image_format", "media_type"), [("TIFF", "image/tiff"), ("AVIF", "image/avif")])
+def test_credentials_are_told_of_pictures_that_are_not_taken_here(
+    tmp_path: Path, image_format: str, media_type: str
+) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    if image_format == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    from tests.support.signing import signed_by_stranger
+
+    plain = io.BytesIO()
+    Image.fromarray(np.tile(RGB, (8, 8, 1))).save(plain, image_format)
+    data = signed_by_stranger(plain.getvalue(), media_type, tmp_path / "stranger")
+    file, changed, without = tmp_path / "whole", tmp_path / "changed", tmp_path / "without"
+    file.write_bytes(data)
+    without.write_bytes(plain.getvalue())
+    place = data.index(b"Strange Camera")
+    changed.write_bytes(data[:place] + b"Another" + data[place + 7 :])
+
+    whole, broken = verify_file(file), verify_file(changed)
+
+    assert credentials(whole) == [(True, "valid, signed by Stranger, who is not among those trusted here")]
+    assert {check.name for check in whole.checks} >= {"claimed software", "claimed actions"}
+    assert [ok for ok, _ in credentials(broken)] == [False]
+    with pytest.raises(NotFound, match="no picture that can be read"):
+        verify_file(without)
 
 
 def test_credentials_that_came_broken_are_told_and_fail_nothing_that_is_kept(shop: Workshop, tmp_path: Path) -> None:
