@@ -33,6 +33,7 @@ MAX_LINKS = 2000
 # A page with more pictures than this is about none of them.
 _ABOUT_AT_MOST = 3
 _MIN_SHOWN_PIXELS = 64
+_MOST_DIGITS = 9  # Python does not read numbers of thousands of digits
 _DECORATION = re.compile(
     r"(?:^|[/_.-])(?:logo|icon|sprite|avatar|pixel|spacer|badge|favicon)s?(?:[_.\d-]|$)", re.IGNORECASE
 )
@@ -253,7 +254,7 @@ def _is_decoration(image: Element) -> bool:
         return True
     for side in ("width", "height"):
         number = (image.get(side) or "").removesuffix("px")
-        if number.isdecimal() and int(number) < _MIN_SHOWN_PIXELS:
+        if number.isdecimal() and len(number) <= _MOST_DIGITS and int(number) < _MIN_SHOWN_PIXELS:
             return True
     if _DECORATION.search((image.get("src") or "").partition("?")[0]):
         return True

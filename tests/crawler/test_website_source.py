@@ -51,6 +51,14 @@ def test_a_page_with_many_pictures_does_not_match_as_a_whole() -> None:
     assert [match.fields for match in match_keywords(["windmill"], one.items[0].texts())] == [("page_title",)]
 
 
+def test_a_width_of_thousands_of_digits_hides_neither_its_picture_nor_the_page() -> None:
+    html = f'<img src="a.jpg" alt="mill" width="{"9" * 5000}"><img src="b.jpg" alt="mill" height="63">'
+
+    page = parse_page("https://example.org/", html)
+
+    assert [item.image_url for item in page.items] == ["https://example.org/a.jpg"]
+
+
 def test_words_of_neighbouring_elements_do_not_grow_together() -> None:
     html = (
         '<figure><img src="a.jpg"><figcaption><b>Old</b><span>mill</span>, <i>Kent</i>.<br>1820</figcaption></figure>'
