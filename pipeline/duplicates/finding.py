@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.catalog.engine import Catalog
+from pipeline.duplicates.linking import search_item
 from pipeline.duplicates.search import DuplicateSearch
 from pipeline.duplicates.signatures import ALGORITHM, Signature
-from pipeline.duplicates.stars import search_item
 from pipeline.errors import ImageRejected, StoreCorrupt
 from pipeline.store import Store
 
@@ -23,9 +23,11 @@ class FindReport:
     Attributes:
         signed: Items that had no signature, or one of an older algorithm.
         unreadable: Items whose file is lost or cannot be decoded.
-        searched: Items whose duplicates were looked for.
+        searched: Items whose duplicates were looked for; newer ones once more if an older one that is like them was
+            signed only now.
         pairs: Pairs recorded or found anew.
-        linked: Items linked to a representative.
+        linked: Links made, to a representative that an item did not have.
+        parted: Links undone that an older version had made and that do not hold.
     """
 
     signed: int
@@ -33,6 +35,7 @@ class FindReport:
     searched: int
     pairs: int
     linked: int
+    parted: int
 
 
 def find_duplicates(
@@ -45,7 +48,8 @@ def find_duplicates(
 ) -> FindReport:
     """Sign every item that is not, and look for the duplicates of every item for which nobody has.
 
-    May be killed at any moment and called again; several may run at once.
+    The groups are the same afterwards as if all items had been signed when they came, but for those that a person
+    arranged. May be killed at any moment and called again; several may run at once.
 
     Args:
         catalog: Whose items.
@@ -56,16 +60,16 @@ def find_duplicates(
     """
     signed, unreadable = _sign_all(catalog, store, sign, on_progress)
     search = DuplicateSearch(near_distance)
-    searched = pairs = linked = 0
+    searched = pairs = linked = parted = 0
     while True:
         with catalog.write() as uow:
             batch = uow.duplicates.unsearched(ALGORITHM, limit=_AT_ONCE)
             for item_id in batch:
-                found, was_linked = search_item(uow, search, item_id)
-                pairs, linked = pairs + found, linked + was_linked
+                found = search_item(uow, search, item_id)
+                pairs, linked, parted = pairs + found.pairs, linked + found.linked, parted + found.parted
         searched += len(batch)
         if not batch:
-            return FindReport(signed, unreadable, searched, pairs, linked)
+            return FindReport(signed, unreadable, searched, pairs, linked, parted)
         if on_progress is not None:
             on_progress(signed + searched)
 

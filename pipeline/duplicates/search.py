@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.catalog.duplicate_values import NewPair
+from pipeline.catalog.duplicate_values import Fingerprint, NewPair
+from pipeline.catalog.repositories.base import chunks
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.duplicates.hashes import TURNS
 from pipeline.duplicates.index import HashIndex, Hit
+from pipeline.duplicates.kept_index import catch_up
 from pipeline.duplicates.signatures import ALGORITHM, INNER_ALGORITHM, View, views_of
 from pipeline.duplicates.tiers import (
     FIRST_IS_PART,
@@ -25,7 +27,14 @@ from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 
 ALGORITHMS = (ALGORITHM, INNER_ALGORITHM)
 MOST_CANDIDATES = 24
-"""Hits that are compared for one picture, the nearest first. Only plain pictures have more: pages of one layout."""
+"""Hits that are compared for one picture, the nearest first.
+
+Plain pictures have more, as pages of one layout, and pictures of which there are very many copies. What stands for one
+of those that are compared is compared, too, so that copies are linked however many there are.
+"""
+
+_MOST_LOOKED_AT = 40 * MOST_CANDIDATES
+"""Hits of which it is asked whose they are, where some may not be compared."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,6 @@ class Match:
 
     Attributes:
         distance: Differing bits of 256.
-        turn: Position in `TURNS`: how the picture asked about must be turned to lie like the item.
         relation: What was done to one to make the other, in words; the picture asked about is the first.
     """
 
@@ -42,7 +50,6 @@ class Match:
     tier: Tier
     relation: str
     distance: int
-    turn: int
     evidence: Evidence
 
     def as_pair(self, item_id: int) -> NewPair:
@@ -90,11 +97,12 @@ class DuplicateSearch:
 
     def sync(self, uow: UnitOfWork) -> None:
         """Load what has come since the last time."""
-        if not len(self._index):
-            self._index.reserve(uow.duplicates.count_hashes_after(self._last_id))
-        for ids, bits in uow.duplicates.hashes_after(self._last_id, ALGORITHMS):
-            self._index.extend(ids, bits)
-            self._last_id = ids[-1]
+        self._last_id = catch_up(
+            self._index,
+            self._last_id,
+            count_after=uow.duplicates.count_hashes_after,
+            rows_after=lambda last_id: uow.duplicates.hashes_after(last_id, ALGORITHMS),
+        )
 
     def learn(self, ids: Mapping[str, int], hashes: Mapping[str, bytes]) -> None:
         """Load hashes that were written just now, in a transaction that was begun with `sync`; so none is missed.
@@ -106,44 +114,53 @@ class DuplicateSearch:
             self._last_id = entry_id
 
     def matches(
-        self,
-        uow: UnitOfWork,
-        hashes: Mapping[str, bytes],
-        packed: bytes,
-        *,
-        but: int | None = None,
-        in_step: bool = False,
+        self, uow: UnitOfWork, hashes: Mapping[str, bytes], packed: bytes, *, in_step: bool = False
     ) -> list[Match]:
         """Items that a picture may be the same as, the surest first.
 
         hashes: Of the picture, as `Signature.hashes`; none for one too plain, which is like no other.
         packed: Its views, as `Signature.views`.
-        but: An item to leave out: itself.
         in_step: That nothing has been written since the last `sync` but what `learn` was told; saves looking.
         """
         if not hashes:
             return []
         if not in_step:
             self.sync(uow)
-        hits = [
-            (hit, name)
-            for name, bits in hashes.items()
-            for hit in self._index.within(bits, REVIEW_DISTANCE, turned_radius=TURNED_DISTANCE)
-        ]
-        hits = sorted(hits)[: 4 * MOST_CANDIDATES]
-        if not hits:
+        return self._compared_with(uow, self._hits(hashes), packed)
+
+    def matches_of_item(self, uow: UnitOfWork, item_id: int) -> tuple[list[Match], list[int]]:
+        """(what an item may be the same as of all that came before it, the surest first; newer items to search again).
+
+        The latter are like it by their hashes, and were signed when it was not: they do not know of it. To be asked in
+        a transaction that writes. Nothing for an item that is not signed.
+        """
+        packed = uow.duplicates.views([item_id], ALGORITHM).get(item_id)
+        hashes = uow.duplicates.hashes_of(item_id, ALGORITHMS)
+        if packed is None or not hashes:
+            return [], []
+        self.sync(uow)
+        hits = self._hits(hashes)
+        first_entry = min(uow.duplicates.entries_of([item_id], ALGORITHMS))
+        earlier = [hit.entry_id for hit, _ in hits if hit.entry_id < first_entry][:_MOST_LOOKED_AT]
+        whose = uow.duplicates.fingerprints(earlier).values()
+        unaware = sorted({other.item_id for other in whose if other.item_id > item_id})
+        return self._compared_with(uow, hits, packed, below=item_id), unaware
+
+    def _compared_with(
+        self, uow: UnitOfWork, hits: Sequence[tuple[Hit, str]], packed: bytes, *, below: int | None = None
+    ) -> list[Match]:
+        """What remains of hits once they are compared.
+
+        below: Only items that came before this one; None: all.
+        """
+        candidates = self._candidates(uow, hits, below)
+        if not candidates:
             return []
-        whose = uow.duplicates.fingerprints([hit.entry_id for hit, _ in hits])
-        for gone in {hit.entry_id for hit, _ in hits} - set(whose):
-            self._index.remove(gone)
-        hits = [one for one in hits if one[0].entry_id in whose and whose[one[0].entry_id].item_id != but]
-        hits = hits[:MOST_CANDIDATES]
         own = views_of(packed)
-        packed_views = uow.duplicates.views([whose[hit.entry_id].item_id for hit, _ in hits], ALGORITHM)
+        packed_views = uow.duplicates.views([other.item_id for _, _, other in candidates], ALGORITHM)
         others = {item_id: views_of(views) for item_id, views in packed_views.items()}
         best: dict[int, Match] = {}
-        for hit, name in hits:
-            other = whose[hit.entry_id]
+        for hit, name, other in candidates:
             known = best.get(other.item_id)
             if other.item_id not in others or (known is not None and known.tier is Tier.NEAR):
                 continue
@@ -152,13 +169,44 @@ class DuplicateSearch:
                 best[other.item_id] = match
         return sorted(best.values(), key=_rank)
 
+    def _hits(self, hashes: Mapping[str, bytes]) -> list[tuple[Hit, str]]:
+        """What is within the radius of each of a picture's hashes, and of which, the nearest first."""
+        return sorted(
+            (hit, name)
+            for name, bits in hashes.items()
+            for hit in self._index.within(bits, REVIEW_DISTANCE, turned_radius=TURNED_DISTANCE)
+        )
+
+    def _candidates(
+        self, uow: UnitOfWork, hits: Sequence[tuple[Hit, str]], below: int | None
+    ) -> list[tuple[Hit, str, Fingerprint]]:
+        """Those of a picture's hits that are to be compared with it, of which of its hashes, and whose they are."""
+        found: list[tuple[Hit, str, Fingerprint]] = []
+        for batch in chunks(hits[:_MOST_LOOKED_AT], 4 * MOST_CANDIDATES):
+            whose = uow.duplicates.fingerprints([hit.entry_id for hit, _ in batch])
+            for gone in {hit.entry_id for hit, _ in batch} - set(whose):
+                self._index.remove(gone)
+            known = [(hit, name, whose[hit.entry_id]) for hit, name in batch if hit.entry_id in whose]
+            found += [one for one in known if below is None or one[-1].item_id < below]
+            if len(found) >= MOST_CANDIDATES:
+                break
+        # Not by their own ids: those of an older catalog are signed late.
+        found.sort(key=lambda one: (one[0].distance, one[-1].item_id, one[-1].algorithm, one[0].turn, one[1]))
+        if len(hits) <= MOST_CANDIDATES:
+            return found
+        found = found[:MOST_CANDIDATES]
+        ids = {other.item_id for _, _, other in found}
+        centres = {one for one in uow.items.representatives(sorted(ids)) if below is None or one < below}
+        entries = uow.duplicates.entries_of(sorted(centres - ids), ALGORITHMS)
+        return found + [(hit, name, entries[hit.entry_id]) for hit, name in hits if hit.entry_id in entries]
+
     def _compared(self, first: View, second: View, hit: Hit, item_id: int) -> Match | None:
         turn = TURNS[hit.turn]
         found = compare(first, second, turn, hit.distance, near_distance=self._near_distance)
         if found is None:
             return None
         tier, evidence = found
-        return Match(item_id, tier, relation_of(evidence, turn), hit.distance, hit.turn, evidence)
+        return Match(item_id, tier, relation_of(evidence, turn), hit.distance, evidence)
 
 
 def _view(views: tuple[View, ...], algorithm: str) -> View:

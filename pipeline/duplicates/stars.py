@@ -1,23 +1,17 @@
-"""Groups of duplicates are stars: one representative, and members that are each a duplicate of it, never of a member.
-
-A chain - this like that, that like another - would in the end join pictures that nobody takes for the same.
-"""
+"""What a person does to groups of duplicates: says what is the same and what is not, and puts the best in front."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.catalog.duplicate_values import DIFFERENT, SAME
+from pipeline.catalog.duplicate_values import SAME
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Item
 from pipeline.duplicates.keepers import rank
-from pipeline.duplicates.regrouping import contradicted, join, link_all, part, star_of
+from pipeline.duplicates.regrouping import contradicted, join, link_all, part, regroup, star_of
 from pipeline.duplicates.relations import Relations
-from pipeline.duplicates.search import ALGORITHMS, DuplicateSearch, Match
-from pipeline.duplicates.signatures import ALGORITHM
-from pipeline.duplicates.tiers import Tier
 from pipeline.errors import NotFound, UsageError
 
 MERGED_AT_ONCE = 50
@@ -56,51 +50,12 @@ class Merged:
     Attributes:
         kept: The item that stands for it now.
         instead_of: The one that did.
-        fell_out: Those that stand alone now.
+        fell_out: Those that left it.
     """
 
     kept: int
     instead_of: int
     fell_out: tuple[int, ...]
-
-
-def nearest_representative(uow: UnitOfWork, matches: Sequence[Match], *, item_id: int | None = None) -> Match | None:
-    """The match that a picture is to be linked to without asking: the surest near duplicate that is a representative.
-
-    item_id: The picture's item, if it is one: what a person said to be different from it is passed over.
-    """
-    near = [match for match in matches if match.tier is Tier.NEAR]
-    if not near:
-        return None
-    different = set() if item_id is None else uow.duplicates.decided(item_id, DIFFERENT)
-    # Nor may it come to stand beside one of these, behind another.
-    different |= set(uow.items.representatives(sorted(different)))
-    free = uow.duplicates.representatives_among([match.item_id for match in near]) - different
-    return next((match for match in near if match.item_id in free), None)
-
-
-def search_item(uow: UnitOfWork, search: DuplicateSearch, item_id: int) -> tuple[int, bool]:
-    """Look for the duplicates of an item that is signed; (pairs recorded, whether it was linked).
-
-    An item is linked only while it stands alone and may be used, to an older one that represents itself.
-    """
-    packed = uow.duplicates.views([item_id], ALGORITHM).get(item_id)
-    if packed is None:
-        return 0, False
-    matches = search.matches(uow, uow.duplicates.hashes_of(item_id, ALGORITHMS), packed, but=item_id)
-    for match in matches:
-        uow.duplicates.record(match.as_pair(item_id))
-    uow.duplicates.mark_searched(item_id)
-    item = uow.items.get(item_id)
-    if item is None or item.withdrawn_at is not None:
-        return len(matches), False
-    if item.near_duplicate_of_id is not None or uow.duplicates.members(item_id):
-        return len(matches), False
-    older = [match for match in matches if match.item_id < item_id]
-    linked = nearest_representative(uow, older, item_id=item_id)
-    if linked is not None:
-        uow.duplicates.link(item_id, linked.item_id, distance=linked.distance)
-    return len(matches), linked is not None
 
 
 def decide(uow: UnitOfWork, first_id: int, second_id: int, decision: str, *, by: str) -> list[tuple[int, int]]:
@@ -147,8 +102,8 @@ def merge(uow: UnitOfWork, representative_id: int, keeper_id: int) -> list[int]:
 
     Nothing is deleted: each item keeps its bytes, sightings, licence and dreams. The keeper gains keywords and tags,
     and title, creator, licence and stars where it has none: of stars the most that any of the others has. Members that
-    nobody found or called a duplicate of the keeper, nor the same as one that stays, stand alone afterwards, as groups
-    are stars. So do those that are withdrawn, of which nothing is handed down.
+    nobody found or called a duplicate of the keeper, nor the same as one that stays, leave, as groups are stars: they
+    are grouped among themselves. Those that are withdrawn stand alone, and nothing is handed down of them.
 
     Raises:
         NotFound: The keeper is not of this group.
@@ -174,15 +129,14 @@ def merge(uow: UnitOfWork, representative_id: int, keeper_id: int) -> list[int]:
     if keeper_id == representative_id:
         return []
     uow.duplicates.link(keeper_id, None)
-    ids = [item.id for item in others]
-    behind = Relations.among(uow, everyone).behind(keeper_id, ids, linked=[representative_id])
+    relations = Relations.among(uow, everyone)
+    behind = relations.behind(keeper_id, [item.id for item in others], linked=[representative_id])
     if behind.get(representative_id, 0) is None:
         behind[representative_id] = keeper.near_duplicate_distance
     link_all(uow, behind, keeper_id)
-    fallen = [item_id for item_id in ids if item_id not in behind]
-    for item_id in fallen:
-        uow.duplicates.link(item_id, None)
-    return fallen
+    fallen = [item for item in others if item.id not in behind]
+    regroup(uow, fallen, relations)
+    return [item.id for item in fallen]
 
 
 def merge_group(uow: UnitOfWork, proposal: Proposal, keeper_id: int | None = None) -> Merged:

@@ -17,10 +17,8 @@ from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 
 
 class Tier(StrEnum):
-    """How much two items are the same; the first two are found by digest, and kept as one item."""
+    """How much two items are the same; files with the same bytes or pixels are one item."""
 
-    SAME_BYTES = "same_bytes"
-    SAME_PIXELS = "same_pixels"
     NEAR = "near"
     REVIEW = "review"
 

@@ -9,9 +9,9 @@ from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.upkeep_queries import mark_removed, references
 from pipeline.catalog.values import IngestProgress, Item, NewItem
+from pipeline.duplicates.linking import nearest_representative
 from pipeline.duplicates.search import DuplicateSearch, Match
 from pipeline.duplicates.signatures import ALGORITHM
-from pipeline.duplicates.stars import nearest_representative
 from pipeline.duplicates.withdrawals import refresh_withdrawal
 from pipeline.errors import CatalogRefused, ImageRejected, Reason
 from pipeline.fingerprints import sha256

@@ -15,6 +15,7 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import NewItem
 from pipeline.duplicates import stars
 from pipeline.duplicates.finding import find_duplicates
+from pipeline.duplicates.linking import Searched, search_item
 from pipeline.duplicates.search import DuplicateSearch
 from pipeline.duplicates.signatures import ALGORITHM, sign
 from pipeline.duplicates.tiers import Tier
@@ -145,7 +146,7 @@ def _pair_of_stars(catalog: Catalog) -> None:
             add(uow, rgb, searched=False)
         search = DuplicateSearch()
         for item_id in range(1, 6):
-            stars.search_item(uow, search, item_id)
+            search_item(uow, search, item_id)
         assert links(uow) == {1: None, 2: 1, 3: 1, 4: None, 5: None}
 
 
@@ -156,7 +157,7 @@ def test_a_decision_links_parts_and_lasts(catalog: Catalog) -> None:
         stars.decide(uow, 4, 5, "same", by="ada")
         assert links(uow) == {1: None, 2: None, 3: 1, 4: None, 5: 4}
         # Found again, it is neither linked nor asked again.
-        assert stars.search_item(uow, DuplicateSearch(), 2)[1] is False
+        assert search_item(uow, DuplicateSearch(), 2) == Searched(pairs=1)
         assert links(uow)[2] is None
         pair = uow.duplicates.pair(1, 2)
         assert (pair.decision, pair.decided_by, pair.tier) == ("different", "ada", "near")
@@ -200,7 +201,7 @@ def test_a_merge_keeps_what_was_known_and_deletes_nothing(catalog: Catalog) -> N
         for rgb, known in zip((smaller(1), photo(1), smaller(1, 240)), facts, strict=True):
             add(uow, rgb, searched=False, **known)
         for item_id in (1, 2, 3):
-            stars.search_item(uow, search, item_id)
+            search_item(uow, search, item_id)
         uow.items.add_keyword(1, "mill", fields=["title"], score=0.9)
         uow.tags.add(3, "for print")
         uow.ratings.set(1, 2)

@@ -71,6 +71,16 @@ class Duplicates(Repository):
             found |= {one.id: one for one in self._all(Fingerprint, query.where(_FINGERPRINT.c.id.in_(batch)))}
         return found
 
+    def entries_of(self, item_ids: Sequence[int], algorithms: Sequence[str]) -> dict[int, Fingerprint]:
+        """The hashes of these items, by id."""
+        found: dict[int, Fingerprint] = {}
+        for batch in chunks(dict.fromkeys(item_ids)):
+            query = select(_FINGERPRINT.c.id, _FINGERPRINT.c.item_id, _FINGERPRINT.c.algorithm).where(
+                _FINGERPRINT.c.item_id.in_(batch), _FINGERPRINT.c.algorithm.in_(algorithms)
+            )
+            found |= {one.id: one for one in self._all(Fingerprint, query)}
+        return found
+
     def hashes_of(self, item_id: int, algorithms: Sequence[str]) -> dict[str, bytes]:
         """Algorithm -> an item's hash."""
         query = select(_FINGERPRINT.c.algorithm, _FINGERPRINT.c.bits).where(
@@ -104,6 +114,11 @@ class Duplicates(Repository):
     def mark_searched(self, item_id: int) -> None:
         """An item's duplicates have been looked for."""
         self._session.execute(update(_SIGNATURE).where(_SIGNATURE.c.item_id == item_id).values(searched=True))
+
+    def search_again(self, item_ids: Sequence[int]) -> None:
+        """The duplicates of these items, as far as they are signed, have to be looked for once more."""
+        for batch in chunks(dict.fromkeys(item_ids)):
+            self._session.execute(update(_SIGNATURE).where(_SIGNATURE.c.item_id.in_(batch)).values(searched=False))
 
     def record(self, pair: NewPair) -> None:
         """Record what was found about a pair; a decision that is on record stays."""
@@ -185,6 +200,14 @@ class Duplicates(Repository):
             or_(_PAIR.c.first_id == item_id, _PAIR.c.second_id == item_id), _PAIR.c.decision == decision
         )
         return {int(first) + int(second) - item_id for first, second in self._session.execute(query)}
+
+    def any_decided(self, item_ids: Collection[int], decision: str) -> bool:
+        """Whether a person decided so about any of these items and another one."""
+        for batch in chunks(sorted(item_ids)):
+            either = or_(_PAIR.c.first_id.in_(batch), _PAIR.c.second_id.in_(batch))
+            if self._session.execute(select(_PAIR.c.id).where(either, _PAIR.c.decision == decision).limit(1)).first():
+                return True
+        return False
 
     def representatives_among(self, item_ids: Sequence[int]) -> set[int]:
         """Those of these items that are near to no other and not withdrawn."""
