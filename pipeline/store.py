@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreCorrupt, WorkspaceUnusable
@@ -16,6 +16,7 @@ from pipeline.whole_files import way_out
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY_PREFIX = ".tmp-"
+_ANNOUNCED = "announced"
 LEFTOVER_SECONDS = 3600.0
 """Nobody writes one file, or waits to write its row, for an hour: what is older was left by a process that died."""
 
@@ -83,6 +84,43 @@ class Store:
                 "restore it from a backup, or delete it and fetch it again"
             )
         return data
+
+    def announce(self, key: str, sha256: str) -> None:
+        """Note that a file is about to come, and after it the row that names it.
+
+        Until `settle` is called it can be found by `announced`, also by others when this process has died.
+
+        key: What it will be looked for by: 64 lower-case hexadecimal digits, as a digest has.
+
+        Raises:
+            WorkspaceUnusable: The disk is full or the folder is read-only.
+        """
+        note = self._note(key, sha256)
+        with _translated(self._root):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
+            _sync_folder(note.parent)
+
+    def announced(self, key: str) -> list[str]:
+        """Digests of the files that lie here and were announced with this key, but not settled; in order."""
+        found = (path.name.removeprefix(f"{key}-") for path in self.notes_folder.glob(f"{key}-*"))
+        return sorted(sha256 for sha256 in found if _SHA256.fullmatch(sha256) and self.has(sha256))
+
+    def settle(self, key: str, sha256: str) -> None:
+        """The row of a file that was announced is written, or will never be."""
+        # What cannot be deleted is harmless: the row is found first.
+        with contextlib.suppress(OSError):
+            self._note(key, sha256).unlink()
+
+    @property
+    def notes_folder(self) -> Path:
+        """Where it is noted which files come before their rows; notes are empty files."""
+        return self._root / _ANNOUNCED
+
+    def _note(self, key: str, sha256: str) -> Path:
+        if not (_SHA256.fullmatch(key) and _SHA256.fullmatch(sha256)):
+            raise ValueError(f"not two SHA-256 in lower-case hexadecimal: {key!r}, {sha256!r}")
+        return self.notes_folder / f"{key}-{sha256}"
 
     def discard(self, sha256: str) -> None:
         """Delete the file under this digest, if there is one.
@@ -169,7 +207,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _translated(root: Path) -> Iterator[None]:
     try:
         yield

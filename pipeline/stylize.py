@@ -1,7 +1,8 @@
 """Stylize: a dream of each item, made once, stored, recorded, and copied to the dreams folder. No TensorFlow here.
 
 The order makes a killed run harmless: stored bytes first, then the row, then the copy for people, which is always made
-from the row and is made again by the next run where it is missing.
+from the row and is made again by the next run where it is missing. Bytes that are stored and have no row are found by
+the next run, too, which records them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,9 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item, Sighting
 from pipeline.errors import ImageRejected, Objection, StoreCorrupt
 from pipeline.fingerprints import pixel_sha256
-from pipeline.formats import MEDIA_TYPES
 from pipeline.images import decode, fitted_size
 from pipeline.provenance.canonical import clean_text
-from pipeline.provenance.copies import SHORT_KEY, file_name_of, restore_copy, sweep
+from pipeline.provenance.copies import restore_copy, sweep
 from pipeline.provenance.derivation import (
     Renderer,
     RendererIdentity,
@@ -38,13 +38,7 @@ from pipeline.provenance.derivation import (
     derivation_key,
 )
 from pipeline.provenance.dream_files import OutputFormat, dream_file, ingredients_of, output_of
-from pipeline.provenance.manifest import (
-    Output,
-    Preparation,
-    build_manifest,
-    manifest_sha256,
-    software_version,
-)
+from pipeline.provenance.manifest import Preparation, build_manifest, software_version
 from pipeline.provenance.permission import (
     Permission,
     Refusal,
@@ -54,6 +48,7 @@ from pipeline.provenance.permission import (
     stands_in_for,
 )
 from pipeline.provenance.preparation import STORED_LIMITS, prepare
+from pipeline.provenance.recording import adopt_dream, record_dream
 from pipeline.records import StylizeProgress, StylizeReport
 from pipeline.store import Store
 
@@ -224,10 +219,12 @@ class _Stylizing:
                 if isinstance(allowed, Refusal):
                     self._skip(item_id, allowed.objection, allowed.line + copy)
                     return None
-                if instead:
-                    self.stand_ins.append((item_id, instead))
-                size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
-                return _Job(key, item, sightings, size, allowed)
+                found = adopt_dream(key, item, run_id=self.run_id, catalog=self.catalog, store=self.store)
+                if found is None:
+                    if instead:
+                        self.stand_ins.append((item_id, instead))
+                    size = fitted_size(item.height, item.width, self.renderer.identity.max_side)
+                    return _Job(key, item, sightings, size, allowed)
             restore_copy(found, self.store, self.dreams_folder)
         except (_NotDreamed, StoreCorrupt, ImageRejected) as problem:
             self.failed.append((item_id, _line(str(problem))))
@@ -355,38 +352,15 @@ class _Stylizing:
             raise _NotDreamed(str(error)) from error
         spent = facts.get("seconds")
         seconds = float(spent) if isinstance(spent, int | float) else time.monotonic() - job.asked_at
-        return self._record(job.item, manifest, data=data, output=output, seconds=seconds)
-
-    def _record(
-        self, item: Item, manifest: dict[str, Any], *, data: bytes, output: Output, seconds: float
-    ) -> tuple[Derivation, bool]:
-        """Store the file, then write the row; gives the row that stands, and whether it is this one."""
-        identity = self.renderer.identity
-        blob_sha256 = self.store.put(data)
-        key = manifest["derivation_key"]
-        with self.catalog.write() as uow:
-            uow.blobs.add(blob_sha256, size_bytes=len(data), media_type=MEDIA_TYPES[output.format])
-            uow.derivations.add(
-                key=key,
-                item_id=item.id,
-                run_id=self.run_id,
-                preset=identity.preset,
-                network=identity.network,
-                recipe=manifest["recipe"],
-                recipe_sha256=identity.recipe_sha256,
-                weights_sha256=identity.weights_sha256,
-                blob_sha256=blob_sha256,
-                pixel_sha256=output.pixel_sha256,
-                width=output.width,
-                height=output.height,
-                file_name=_file_name(uow, item, identity=identity, key=key, image_format=output.format),
-                manifest=manifest,
-                manifest_sha256=manifest_sha256(manifest),
-                seconds=seconds,
-            )
-            recorded = uow.derivations.by_key(key)
-        assert recorded is not None  # added above
-        return recorded, recorded.blob_sha256 == blob_sha256
+        return record_dream(
+            job.item,
+            manifest,
+            data=data,
+            seconds=seconds,
+            run_id=self.run_id,
+            catalog=self.catalog,
+            store=self.store,
+        )
 
 
 def _item(uow: UnitOfWork, item_id: int) -> Item:
@@ -394,15 +368,6 @@ def _item(uow: UnitOfWork, item_id: int) -> Item:
     if item is None:
         raise _NotDreamed(f"there is no item i{item_id}")
     return item
-
-
-def _file_name(uow: UnitOfWork, item: Item, *, identity: RendererIdentity, key: str, image_format: str) -> str:
-    def name(part: str) -> str:
-        return file_name_of(item.title, identity.preset, item_id=item.id, key=part, image_format=image_format)
-
-    same_name = uow.derivations.by_file_name(name(key[:SHORT_KEY]))
-    # Two keys that begin alike: as good as never, but a copy must not stand for two dreams.
-    return name(key[:SHORT_KEY] if same_name is None or same_name.key == key else key)
 
 
 def _line(text: str) -> str:

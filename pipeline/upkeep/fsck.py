@@ -88,7 +88,7 @@ class _Fsck:
             counts = uow.counts()
             for line in upkeep_queries.damage(uow.session.connection()):
                 self.add(Kind.DAMAGED_CATALOG, "catalog", line, action="restore it from a backup")
-        self.total = counts.blobs + counts.items
+        self.total = counts.blobs + counts.items + counts.withdrawn
         files = StoredFiles(self.catalog, self.store, self.places.dreams, self.places.quarantine, mend=self.mend)
         for finding in files.check_known(self._step):
             self.findings.append(finding)
@@ -123,7 +123,7 @@ class _Fsck:
         strays: list[Path] = []
         batch: list[Path] = []
         for path in _files_below(self.store.root):
-            if path.name.startswith(TEMPORARY_PREFIX):
+            if path.name.startswith(TEMPORARY_PREFIX) or path.parent == self.store.notes_folder:
                 continue
             batch.append(path)
             if len(batch) == _FILES_AT_ONCE:
@@ -142,7 +142,8 @@ class _Fsck:
         folders = (self.store.root, self.places.dreams, *self.places.caches, *([keys] if keys else []))
         beside = list(keys.parent.glob(f"{TEMPORARY_PREFIX}keys-*")) if keys else []
         for path in itertools.chain(beside, *map(_files_below, folders)):
-            if not path.name.startswith(TEMPORARY_PREFIX) or _age(path) < LEFTOVER_SECONDS:
+            is_note = path.parent == self.store.notes_folder
+            if not (is_note or path.name.startswith(TEMPORARY_PREFIX)) or _age(path) < LEFTOVER_SECONDS:
                 continue
             if self.mend:
                 try:
@@ -157,7 +158,9 @@ class _Fsck:
             self.add(
                 Kind.LEFTOVER,
                 path.name,
-                "half-written by a process that was killed",
+                "a note of a dream whose row was never written"
+                if is_note
+                else "half-written by a process that was killed",
                 mended=self.mend,
                 action="removed" if self.mend else "fsck --mend removes it",
                 path=path,
@@ -212,6 +215,8 @@ class _Fsck:
 
     def _check_search(self) -> int:
         looked, after = 0, 0
+        if self.mend:
+            self.catalog.renew_search()
         while True:
             with self.catalog.read() as uow:
                 wrong, last = upkeep_queries.items_out_of_step(uow.session, after=after, limit=_ITEMS_AT_ONCE)
@@ -225,6 +230,8 @@ class _Fsck:
             step = min(_ITEMS_AT_ONCE, last - after)
             looked, after = looked + step, last
             self._step(step)
+        if self.catalog.is_read_only:
+            return looked  # SQLite compares its index with the documents only where it may write
         with self.catalog.write() as uow:
             in_step = upkeep_queries.search_is_in_step(uow.session)
             if not in_step and self.mend:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.catalog.engine import open_catalog
 from pipeline.errors import WorkspaceUnusable
+from pipeline.provenance.verify import verify_all
 from pipeline.store import Store
 from pipeline.upkeep.backup import back_up
 from pipeline.upkeep.findings import Kind
@@ -22,6 +23,7 @@ from pipeline.workspace import Workspace
 from tests.support.catalog_driver import Job, Work, clear_away, fsck
 from tests.support.catalog_results import Result, read_result
 from tests.support.catalog_story import REVISIONS, copy_rows, make_workspace
+from tests.support.inverting import InvertingRenderer, Workshop, picture, workshop
 from tests.support.small_disk import SmallDisk, small_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.sqlite(reason="the disk of a server is the server's")]
@@ -141,6 +143,32 @@ def test_on_a_full_disk_it_says_so_and_the_next_try_with_room_completes(
         assert_done(name, root, before)
         shutil.rmtree(root)
     assert told > 0  # without any room there is nothing that could be done
+
+
+def test_a_dream_whose_row_finds_no_room_is_recorded_by_the_next_one_as_it_is(
+    disk: SmallDisk, root: Path, tmp_path: Path
+) -> None:
+    with workshop(tmp_path) as roomy:
+        item_id = roomy.add(picture(1))
+    root.mkdir()
+    shutil.copy(tmp_path / "catalog.sqlite3", root / "catalog.sqlite3")
+    renderer = InvertingRenderer()
+    with open_catalog(root / "catalog.sqlite3") as catalog:
+        shop = Workshop(tmp_path, catalog, Store(tmp_path / "store"))  # only the catalog has no room
+        disk.fill(free_bytes=0)
+        with pytest.raises(WorkspaceUnusable, match=WAY_OUT_OF_FULL):
+            shop.stylize(item_id, renderer=renderer)
+        disk.make_room()
+        [made] = set(shop.store.digests()) - {shop.item(item_id).blob_sha256}
+
+        report = shop.stylize(item_id, renderer=renderer)
+
+        assert (report.made, report.already, report.failed) == (0, 1, ())
+        assert renderer.calls == 1
+        assert shop.derivation(report.derivation_ids[0]).blob_sha256 == made
+        assert set(shop.store.digests()) == {made, shop.item(item_id).blob_sha256}
+        assert list(shop.store.notes_folder.iterdir()) == []
+        assert verify_all(catalog=catalog, store=shop.store, dreams_folder=shop.dreams).ok
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

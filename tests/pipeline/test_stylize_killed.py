@@ -70,10 +70,13 @@ def test_a_run_that_dies_before_any_of_its_file_operations_is_completed_by_the_n
         with workshop(folder) as shop:
             dreams = assert_nothing_is_half(shop)
             stages.add((dreams, len(list(shop.dreams.glob("*.png"))), len(list(shop.dreams.glob("*.json")))))
+            stored = len(list(shop.store.digests())) - 1  # beside the original: with its row, or without
             report = shop.stylize(1)
-            assert (report.made, report.already, report.failed) == (1 - dreams, dreams, ())
+            assert (report.made, report.already, report.failed) == (1 - stored, stored, ())
             assert verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams).ok
             assert len(list(shop.dreams.glob("*.png"))) == len(list(shop.dreams.glob("*.json"))) == 1
+            # Also a file that was stored and whose row was not written is the dream now, and not there beside it.
+            assert set(shop.store.digests()) == {shop.item(1).blob_sha256, shop.derivation(1).blob_sha256}
         if process.exitcode == 0:
             break
         assert process.exitcode == KILLED
@@ -102,13 +105,15 @@ def test_a_run_killed_at_any_moment_leaves_no_half_file_and_the_next_run_complet
                 process.kill()
                 process.join()
             counts.append(assert_nothing_is_half(shop))
+        stored = len(list(shop.store.digests())) - ITEMS  # one killed before its row has left its file
         process, messages = start(tmp_path)
         messages.send("go")
         made, already, failed = counts_at_the_end(process, messages)
 
         assert counts == sorted(counts)
         assert 0 < counts[-1] < ITEMS
-        assert (made, already, failed) == (ITEMS - counts[-1], counts[-1], 0)
+        assert (made, already, failed) == (ITEMS - stored, stored, 0)
+        assert len(list(shop.store.digests())) == 2 * ITEMS
         assert assert_nothing_is_half(shop) == ITEMS
         assert verify_all(catalog=shop.catalog, store=shop.store, dreams_folder=shop.dreams).ok
         assert len(list(shop.dreams.glob("*.png"))) == len(list(shop.dreams.glob("*.json"))) == ITEMS
