@@ -226,7 +226,8 @@ def _page_of_feed(base: str, entry: Element) -> tuple[PageLink | None, list[Imag
     page = absolute_url(base, (own.get("href") or own.text or "") if own is not None else "")
     title = clean(_own_text(entry, "title"))
     named = [part for part in entry if _name(part).lower() == "license" or part.get("rel") == "license"]
-    terms = next((part.get("href") or part.text for part in named), None)
+    deeds = [part.get("href") or part.text for part in named]
+    rights = [part.text for part in entry if _name(part) in ("rights", "copyright")]
     authors = [_text(part, "name") for part in entry if _name(part) == "author"]
     creator = clean(_text(entry, "credit") or _text(entry, "creator") or next(filter(None, authors), None))
     shown = []
@@ -241,7 +242,7 @@ def _page_of_feed(base: str, entry: Element) -> tuple[PageLink | None, list[Imag
                 title=clean(_text(part, "title")) or title,
                 caption=clean(_text(part, "description")),
                 creator=clean(_text(part, "credit")) or creator,
-                license=declared_license(_DECLARED_BY, url=terms),
+                license=declared_license(_DECLARED_BY, url=deeds, terms=[*rights, _text(part, "copyright")]),
             )
         )
     return (PageLink(page, title or "") if page else None), shown

@@ -14,6 +14,7 @@ from pipeline.catalog.engine import Catalog
 from pipeline.catalog.gallery_values import KnownBlob
 from pipeline.errors import NotFound, UsageError, Withdrawn
 from pipeline.images import thumbnail
+from pipeline.licenses import license_on_record
 from pipeline.store import Store
 from pipeline.whole_files import write_whole
 
@@ -118,10 +119,11 @@ def stored(request: Request, blob: KnownBlob, store: Store) -> Response:
     name = f"{blob.name}.{_EXTENSIONS[blob.media_type]}"
     # Originals are handed out as they came; title, author, source and licence are on the page that this names.
     page = f"/items/{blob.name}" if blob.name.startswith("i") else f"/dreams/{blob.name}"
+    deed = license_on_record(blob.license_id, blob.license_url).url
     headers = {
         **_cached(etag),
         "Content-Disposition": f'inline; filename="{name}"',
-        "Link": f'<{page}>; rel="describedby"',
+        "Link": (f'<{deed}>; rel="license", ' if deed else "") + f'<{page}>; rel="describedby"',
     }
     return Response(store.read(blob.sha256), media_type=blob.media_type, headers=headers)
 

@@ -152,6 +152,7 @@ class KnownBlob:
     Attributes:
         name: A short name for people, without extension: `i12` or `d3`.
         withdrawn: Why it is not shown, or None.
+        license_id: Of an original, as it was declared, with its `license_url`; None for a dream, which tells its own.
     """
 
     sha256: str
@@ -159,6 +160,8 @@ class KnownBlob:
     size_bytes: int
     name: str
     withdrawn: str | None = None
+    license_id: str | None = None
+    license_url: str | None = None
 
 
 @dataclass(frozen=True)

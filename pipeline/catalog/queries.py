@@ -124,7 +124,7 @@ def near_group(session: Session, item_id: int) -> tuple[Tile, ...]:
 
 def original_blob(session: Session, sha256: str) -> KnownBlob | None:
     """The stored original with this digest, or None when no item has it."""
-    statement = select(BlobRow, ItemRow.id, ItemRow.withdrawn_reason).join(
+    statement = select(BlobRow, ItemRow.id, ItemRow.withdrawn_reason, ItemRow.license_id, ItemRow.license_url).join(
         ItemRow, ItemRow.blob_sha256 == BlobRow.sha256
     )
     return _known(session.execute(statement.where(BlobRow.sha256 == sha256)).first(), "i")
@@ -242,5 +242,5 @@ def _tiles_of(session: Session, item_ids: Sequence[int], *, preset: str | None) 
 def _known(row: Sequence[Any] | None, letter: str) -> KnownBlob | None:
     if row is None:
         return None
-    blob, number, withdrawn = row
-    return KnownBlob(blob.sha256, blob.media_type, blob.size_bytes, f"{letter}{number}", withdrawn)
+    blob, number, withdrawn, *license_ = row
+    return KnownBlob(blob.sha256, blob.media_type, blob.size_bytes, f"{letter}{number}", withdrawn, *license_)

@@ -120,10 +120,13 @@ def responsibility_of(dream: Derivation) -> str:
 
 
 def permissions(license_: License) -> tuple[tuple[str, str], ...]:
-    """(question, answer) about what a licence lets one do with a dream."""
+    """(question, answer) about what a licence lets one do with a picture and its dreams."""
     unknown = "unknown: keep it private"
     adaptation = {True: "yes", False: "no: keep it private", None: unknown}[license_.permits_adaptation]
-    rows = [("May be shared altered", adaptation)]
+    rows = [
+        ("May be shared as it is", unknown if license_.id == UNKNOWN else "yes"),
+        ("May be shared altered", adaptation),
+    ]
     if license_.permits_adaptation is not None:
         rows += [
             ("May be sold", "yes" if license_.permits_commercial_use else "no"),

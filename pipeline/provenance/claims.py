@@ -18,7 +18,7 @@ ORIGINAL = "original"
 NAMESPACE = "dreamcrawl."
 """What the parameters of an action begin with that are ours and not the standard's."""
 
-_MAX_TEXT_BYTES, _MAX_LINE_BYTES = 500, 1_500
+_MAX_TEXT_BYTES, _MAX_LINE_BYTES = 500, 3_000
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def test_a_picture_that_cannot_be_read_makes_it_done_in_part(run: Callable[..., 
     [
         (("--what", "thumbnails"), "--what is originals or dreams"),
         (("--format", "tfrecord"), "no format 'tfrecord'"),
-        (("--license", "free"), "no licence 'free'"),
+        (("--license", "free"), "--license: a licence is shareable"),
         (("--workspace", "nowhere"), "no catalog in"),
     ],
 )

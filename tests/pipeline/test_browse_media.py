@@ -51,6 +51,22 @@ def test_an_original_and_a_dream_come_byte_for_byte(shop, client):
         assert answer.headers["cache-control"] == "private, no-cache"
 
 
+def test_the_answer_with_an_original_names_its_licence_and_its_page(shop, client):
+    unknown = shop.item(shop.add(scene_file(1), license_id="unknown", license_url="https://example.org/terms"))
+    ported = shop.item(
+        shop.add(
+            scene_file(2), license_id="CC-BY-2.0", license_url="https://creativecommons.org/licenses/by/2.0/de/deed.de"
+        )
+    )
+
+    links = [client.get(f"/media/original/{each.blob_sha256}").headers["link"] for each in (unknown, ported)]
+
+    assert links == [
+        '</items/i1>; rel="describedby"',
+        '<https://creativecommons.org/licenses/by/2.0/de/>; rel="license", </items/i2>; rel="describedby"',
+    ]
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_each_kind_of_picture_is_served_as_what_it_is(shop, client, kind):
     item = shop.item(shop.add(scene_file(2, kind)))

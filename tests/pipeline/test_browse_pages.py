@@ -267,7 +267,10 @@ def test_long_lists_of_rejections_and_runs_are_paged(tmp_path):
 @pytest.mark.parametrize(
     ("license_id", "words"),
     [
-        ("CC-BY-ND-4.0", ["May be shared altered no: keep it private", "its licence does not permit"]),
+        (
+            "CC-BY-ND-4.0",
+            ["May be shared as it is yes", "May be shared altered no: keep it private", "its licence does not permit"],
+        ),
         ("CC-BY-NC-SA-4.0", ["May be shared altered yes", "May be sold no", "must carry the same licence yes"]),
         ("CC0-1.0", ["Credit is needed no"]),
         (None, ["unknown: keep it private"]),
