@@ -159,7 +159,8 @@ def after_changes(path: Path, wanted: Sequence[Kind], changes: int, *, queries: 
         started = time.perf_counter()
         with open_catalog(copy) as catalog:
             with catalog.read() as uow:
-                items = uow.counts().items
+                counts = uow.counts()
+                items = counts.items + counts.withdrawn
             for number in range(changes):
                 with catalog.write() as uow:
                     item_id = random_.randrange(1, items + 1)

@@ -133,7 +133,7 @@ def export_provenance(environment: Environment, run_id: int, *, folder: Path, fo
         NotFound: There is no such run.
         UsageError: The folder is not empty, or there is no such form.
     """
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment, only_reads=True) as catalog:
         return export_run(run_id, catalog=catalog, store=open_store(environment), folder=folder, format_=format_)
 
 
@@ -163,13 +163,13 @@ def _verify_subject(environment: Environment, subject: str, trust: Trust) -> Ver
             raise NotFound(f"{subject!r} is neither an id such as i12 or d3, nor a file")
         if not _has_catalog(environment):
             return verify_file(file, catalog=None, store=None, trust=trust)
-        with open_catalog(environment) as catalog:
+        with open_catalog(environment, only_reads=True) as catalog:
             return verify_file(file, catalog=catalog, store=open_store(environment), trust=trust)
     letter = subject[0].lower()
     number = parse_id(subject, letter)
     _need_catalog(environment)
     store, dreams = open_store(environment), environment.workspace.dreams
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment, only_reads=True) as catalog:
         if letter == "i":
             return verify_item(number, catalog=catalog, store=store, trust=trust)
         return verify_derivation(number, catalog=catalog, store=store, dreams_folder=dreams, trust=trust)
@@ -178,7 +178,7 @@ def _verify_subject(environment: Environment, subject: str, trust: Trust) -> Ver
 def _verify_everything(environment: Environment, trust: Trust) -> VerifyReport:
     _need_catalog(environment)
     reporter = current_reporter()
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment, only_reads=True) as catalog:
         return verify_all(
             catalog=catalog,
             store=open_store(environment),

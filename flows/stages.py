@@ -25,13 +25,15 @@ from flows.wiring import (
     software_version,
     trust_of,
 )
-from pipeline.errors import ImageRejected, InboxUnusable, NotFound
+from pipeline.errors import CatalogBusy, ImageRejected, InboxUnusable, NotFound
 from pipeline.records import Check, CrawlReport, IngestReport, StylizeReport, VerifyReport
 
 if TYPE_CHECKING:
     from flows.look import Look
     from flows.renderer import DreamPlan
     from pipeline.catalog.engine import Catalog
+
+_RENEWING_SECONDS = 60.0
 
 
 @contextlib.contextmanager
@@ -170,6 +172,12 @@ def ingest_stage(environment: Environment, *, run_id: int) -> IngestReport:
                     raise
                 continue
             total = add_ingest_reports(total, report)
+        # After an upgrade: a large catalog is through with it after some ingests.
+        with contextlib.suppress(CatalogBusy):
+            catalog.renew_search(
+                seconds=_RENEWING_SECONDS,
+                on_progress=lambda left: reporter.step("search", 0, None, f"some {left} pictures to index anew"),
+            )
     return total
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import CatalogBusy, UsageError
+from pipeline.errors import CatalogBusy, UsageError, WorkspaceUnusable
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline.provenance.keys import SigningKeys
     from pipeline.settings import Settings, SettingsModel
     from pipeline.store import Store
+
+_RENEWING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,30 +78,46 @@ def software_version() -> str:
 
 
 @contextlib.contextmanager
-def open_catalog(environment: Environment) -> Iterator[Catalog]:
+def open_catalog(environment: Environment, *, only_reads: bool = False) -> Iterator[Catalog]:
     """The catalog, migrated; runs whose process is gone are marked interrupted.
+
+    After an upgrade, some of the search of a large catalog is made anew each time, when all else is done.
+
+    only_reads: A workspace will do that cannot be written; then it is left as it is.
 
     Raises:
         WorkspaceUnusable: The folder or the file cannot be written.
         CatalogTooNew: A newer dreamcrawl made it.
     """
     from pipeline.catalog.engine import open_catalog as open_engine
-    from pipeline.catalog.processes import is_alive
 
-    environment.workspace.prepare()
+    if not (only_reads and environment.workspace.is_read_only()):
+        environment.workspace.prepare()
     if not environment.values.catalog_url:
         environment.workspace.check_catalog()
-    catalog = open_engine(environment.catalog_address)
+    catalog = open_engine(environment.catalog_address, only_reads=only_reads)
+    # Whoever only wants to read need not wait for others, nor have the right to write.
+    not_now = (CatalogBusy, WorkspaceUnusable) if only_reads else (CatalogBusy,)
     try:
-        with catalog.read() as uow:
-            are_dead = bool(uow.runs.dead(is_alive))
-        if are_dead:
-            # Somebody else will, if the catalog is busy now: who only wants to read need not wait for that.
-            with contextlib.suppress(CatalogBusy), catalog.write() as uow:
-                uow.runs.mark_dead(is_alive)
+        if not catalog.is_read_only:
+            _mark_dead_runs(catalog, not_now)
         yield catalog
+        if not catalog.is_read_only:
+            with contextlib.suppress(CatalogBusy, WorkspaceUnusable):
+                catalog.renew_search(seconds=_RENEWING_SECONDS)
     finally:
         catalog.close()
+
+
+def _mark_dead_runs(catalog: Catalog, not_now: tuple[type[Exception], ...]) -> None:
+    """Somebody else will do it, if it cannot be done now."""
+    from pipeline.catalog.processes import is_alive
+
+    with catalog.read() as uow:
+        are_dead = bool(uow.runs.dead(is_alive))
+    if are_dead:
+        with contextlib.suppress(*not_now), catalog.write() as uow:
+            uow.runs.mark_dead(is_alive)
 
 
 def open_store(environment: Environment) -> Store:

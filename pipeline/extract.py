@@ -105,8 +105,12 @@ def extract_features(
     return ExtractReport(work.described, tuple(work.failed), work.pairs, forgotten)
 
 
-def extract_item(catalog: Catalog, store: Store, extractor: Extractor, item_id: int, *, search: SimilarSearch) -> None:
+def extract_item(
+    catalog: Catalog, store: Store, extractor: Extractor, item_id: int, *, search: SimilarSearch
+) -> Vectors | None:
     """Record the features of one picture, unless they are on record.
+
+    Where the catalog was opened to be read only, they are given instead: a vector, shape (length,).
 
     Raises:
         NotFound: There is no such item.
@@ -124,9 +128,15 @@ def extract_item(catalog: Catalog, store: Store, extractor: Extractor, item_id: 
         raise NotFound(f"there is no item i{item_id}; `dreamcrawl items` lists them")
     if item.withdrawn_at is not None:
         raise Withdrawn(f"i{item_id} was withdrawn on {item.withdrawn_at:%Y-%m-%d}: {item.withdrawn_reason}")
-    if not known:
-        work = _Extracting(catalog, store, extractor, search)
-        work.record([item_id], [work.load(item)])
+    if known:
+        return None
+    work = _Extracting(catalog, store, extractor, search)
+    picture = work.load(item)
+    if catalog.is_read_only:
+        vector: Vectors = _vectors(extractor, [picture])[0]
+        return vector
+    work.record([item_id], [picture])
+    return None
 
 
 def vector_of_file(path: Path, extractor: Extractor, *, limits: ImageLimits) -> Vectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,10 @@ class Workspace:
                 )
         except OSError:
             return  # none there, or one that cannot be read: whoever opens it says so
+
+    def is_read_only(self) -> bool:
+        """Whether the folder is there and cannot be written; nothing is tried."""
+        return self.root.is_dir() and not os.access(self.root, os.W_OK)
 
     def exists(self) -> bool:
         """Whether there is a catalog here already."""

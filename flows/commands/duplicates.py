@@ -98,7 +98,7 @@ def list_pairs(
 ) -> None:
     """List pairs of pictures that may be the same and wait for you to say so; merely similar ones only by --tier."""
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         pairs = uow.duplicates.pairs(
             tier=tier.value if tier else None, undecided=not everything, after_id=after, limit=limit
         )
@@ -131,7 +131,7 @@ def show(
     """Show two pictures side by side: what differs, what they have in common, and what was decided."""
     ids = parse_id(first, "i"), parse_id(other, "i")
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         sides = [_described(uow, item_id) for item_id in ids]
         pair = uow.duplicates.pair(*ids)
     if as_json:
@@ -191,7 +191,7 @@ def groups(
 ) -> None:
     """List groups of duplicates, which picture of each is proposed to be kept in front, and why."""
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         proposals = _proposals(uow, uow.duplicates.group_ids(after_id=after, limit=limit))
     if as_json:
         print_json([_proposal_as_json(proposal) for proposal in proposals])

@@ -74,7 +74,7 @@ def export(
         raise UsageError(f"--what is {' or '.join(What)}, not {what!r}")
     selection = Selection(What(what), keyword, check_licenses(license_ or ()), near_duplicates)
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, reporting(quiet=as_json) as reporter:
+    with open_catalog(environment, only_reads=True) as catalog, reporting(quiet=as_json) as reporter:
         report = write_export(
             to.expanduser().absolute(),
             catalog=catalog,

@@ -59,7 +59,7 @@ def serve_gallery(environment: Environment, *, host: str | None, port: int | Non
             webbrowser.open(url)
 
     address = host or environment.values.browse.host
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment, only_reads=True) as catalog:
         app = create_app(
             catalog=catalog,
             store=open_store(environment),
@@ -117,7 +117,7 @@ def items(
         withdrawn=withdrawn,
         licenses=tuple(parse_license(each) for each in license_ or ()),
     )
-    with open_catalog(environment) as catalog, catalog.read() as uow:
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         found = uow.items.list(wanted, limit=limit)
         total = uow.items.count(wanted)
         ids = [item.id for item in found]
@@ -170,7 +170,7 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
     from pipeline.inbox import pending_inboxes
 
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog, catalog.read() as uow:
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         counts = uow.counts()
         latest = uow.runs.list(limit=1)
         collections = uow.collections.list()

@@ -51,7 +51,7 @@ def tag(
     if not items and (add or remove):
         raise ShownError("say which pictures, such as: dreamcrawl tag i3 i7 --add 'for print'", ExitCode.USAGE)
     added, removed = [tag_of(each) for each in add or ()], [tag_of(each) for each in remove or ()]
-    with open_catalog(existing_environment(workspace)) as catalog:
+    with open_catalog(existing_environment(workspace), only_reads=not (added or removed)) as catalog:
         if not items:
             with catalog.read() as uow:
                 counts = uow.tags.counts(limit=None if as_json else _MOST_LISTED)

@@ -73,7 +73,7 @@ def list_runs(limit: LimitOption = 20, workspace: WorkspaceOption = None, as_jso
 
 
 def _list(workspace: Path | None, *, limit: int, as_json: bool) -> None:
-    with open_catalog(existing_environment(workspace)) as catalog, catalog.read() as uow:
+    with open_catalog(existing_environment(workspace), only_reads=True) as catalog, catalog.read() as uow:
         found = uow.runs.list(limit=limit)
     if as_json:
         print_json([{"public_id": f"r{row.id}", **asdict(row)} for row in found])
@@ -113,7 +113,7 @@ def show(
     from pipeline.catalog import queries
     from pipeline.errors import NotFound
 
-    with open_catalog(existing_environment(workspace)) as catalog, catalog.read() as uow:
+    with open_catalog(existing_environment(workspace), only_reads=True) as catalog, catalog.read() as uow:
         found = uow.runs.get(parse_id(run, "r"))
         if found is None:
             raise NotFound(f"there is no run {run}; `dreamcrawl runs` lists them")

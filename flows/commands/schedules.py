@@ -104,7 +104,7 @@ def add(
 @shows_errors
 def list_schedules(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List the collections."""
-    with open_catalog(existing_environment(workspace)) as catalog, catalog.read() as uow:
+    with open_catalog(existing_environment(workspace), only_reads=True) as catalog, catalog.read() as uow:
         found = uow.collections.list()
     if as_json:
         print_json([asdict(row) for row in found])

@@ -84,7 +84,7 @@ def similar(
         message = "name one picture: dreamcrawl similar i12, or dreamcrawl similar --file photo.jpg"
         raise ShownError(message, ExitCode.USAGE)
     environment = existing_environment(workspace)
-    with open_catalog(environment) as catalog:
+    with open_catalog(environment, only_reads=True) as catalog:
         found, items, missing = _similar(environment, catalog, parse_id(item, "i") if item else None, file, limit)
     if as_json:
         print_json([_as_json(one, items[one.item_id]) for one in found])
@@ -108,7 +108,7 @@ def _similar(
     extractor, search = NetworkExtractor(environment), similar_search()
     vector = None
     if item_id is not None:
-        extract_item(catalog, open_store(environment), extractor, item_id, search=search)
+        vector = extract_item(catalog, open_store(environment), extractor, item_id, search=search)
     elif file is not None:
         vector = vector_of_file(file, extractor, limits=image_limits(environment))
     with catalog.read() as uow:

@@ -66,7 +66,7 @@ def fsck(
         caches=(root.thumbnails, root.pages, root.octaves, root.weights),
         keys=root.keys,
     )
-    with open_catalog(environment) as catalog, reporting(quiet=as_json) as reporter:
+    with open_catalog(environment, only_reads=not mend) as catalog, reporting(quiet=as_json) as reporter:
         report = check_workspace(
             catalog=catalog,
             store=open_store(environment),

@@ -10,7 +10,7 @@ from pipeline.catalog import queries
 from pipeline.catalog.duplicate_values import DuplicatePair
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.facets import facets
-from pipeline.catalog.gallery_values import Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
+from pipeline.catalog.gallery_values import Count, Facets, GalleryFilter, GalleryPage, RunBreakdown, Tile
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Blob, Derivation, Item, ItemKeyword, Rejection, Run, Sighting
 from pipeline.duplicates.similar import SimilarSearch
@@ -108,7 +108,7 @@ class RunRead:
     run: Run
     breakdown: RunBreakdown
     tiles: tuple[Tile, ...]
-    met: int
+    met: Count
     rejections: tuple[Rejection, ...]
     reason: str | None
     next_rejection: int | None
@@ -245,7 +245,7 @@ def read_run(catalog: Catalog, run_id: int, *, reason: str | None = None, after:
             run=run,
             breakdown=queries.run_breakdown(uow.session, run_id),
             tiles=page.tiles,
-            met=page.total.number,
+            met=page.total,
             rejections=shown,
             reason=reason,
             next_rejection=shown[-1].id if len(lines) > len(shown) else None,

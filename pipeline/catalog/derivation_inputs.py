@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, exists, select
+from sqlalchemy import ColumnElement, CompoundSelect, ForeignKey, Select, exists, select, union
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.catalog.tables import Base, ItemRow
+from pipeline.catalog.tables import Base, DerivationRow, ItemRow
 from pipeline.catalog.upserts import insert_new, table_of
 
 
@@ -21,7 +21,8 @@ class DerivationInputRow(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True, autoincrement=False, index=True)
 
 
-INPUT, _ITEM = table_of(DerivationInputRow), table_of(ItemRow)
+INPUT, _ITEM, _DERIVATION = table_of(DerivationInputRow), table_of(ItemRow), table_of(DerivationRow)
+_WITHDRAWN = _ITEM.c.withdrawn_at.is_not(None)
 
 
 def record_inputs(session: Session, derivation_id: int, manifest: Mapping[str, Any]) -> None:
@@ -38,11 +39,22 @@ def record_inputs(session: Session, derivation_id: int, manifest: Mapping[str, A
 def has_withdrawn_input(derivation_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Whether a guide or mask of the dream with this id is withdrawn."""
     withdrawn = select(INPUT.c.item_id).join(_ITEM, _ITEM.c.id == INPUT.c.item_id)
-    return exists(withdrawn.where(INPUT.c.derivation_id == derivation_id, _ITEM.c.withdrawn_at.is_not(None)))
+    return exists(withdrawn.where(INPUT.c.derivation_id == derivation_id, _WITHDRAWN))
+
+
+def dreams_with_withdrawn_inputs() -> Select[tuple[int]]:
+    """Ids of the dreams of which a guide or mask is withdrawn, some perhaps twice; found by what is withdrawn."""
+    return select(INPUT.c.derivation_id).join(_ITEM, _ITEM.c.id == INPUT.c.item_id).where(_WITHDRAWN)
+
+
+def withdrawn_dreams() -> CompoundSelect[tuple[int]]:
+    """Ids of the dreams that a withdrawn picture has a part in, each once."""
+    of_original = select(_DERIVATION.c.id).join(_ITEM, _ITEM.c.id == _DERIVATION.c.item_id).where(_WITHDRAWN)
+    return union(of_original, dreams_with_withdrawn_inputs())
 
 
 def withdrawn_inputs(session: Session, derivation_id: int) -> list[int]:
     """Ids of the withdrawn guides and masks of a dream, lowest first."""
     withdrawn = select(INPUT.c.item_id).join(_ITEM, _ITEM.c.id == INPUT.c.item_id)
-    withdrawn = withdrawn.where(INPUT.c.derivation_id == derivation_id, _ITEM.c.withdrawn_at.is_not(None))
+    withdrawn = withdrawn.where(INPUT.c.derivation_id == derivation_id, _WITHDRAWN)
     return list(session.scalars(withdrawn.order_by(INPUT.c.item_id)))

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from pipeline.catalog.failures import translated
 from pipeline.catalog.modes import MODE, READ, WRITE
-from pipeline.catalog.schema import bring_up_to_date
-from pipeline.catalog.search_index import refresh
+from pipeline.catalog.read_only import ReadOnlyFile, cannot_be_written
+from pipeline.catalog.schema import bring_up_to_date, check_up_to_date
+from pipeline.catalog.search_index import former, refresh, renew
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.errors import NotFound, SettingsInvalid, WorkspaceUnusable
 
@@ -31,13 +34,16 @@ _ADVISORY_LOCK = 0x647265616D  # "dream": the one writers of a PostgreSQL catalo
 _POOL_SIZE, _POOL_OVERFLOW = 5, 40
 # Of each connection to SQLite, at most: a walk through the index of a large catalog comes by the same pages often.
 _CACHE_KIB = 32_768
+# Of a former version, made anew in one unit of work: others do not wait long for it.
+_RENEWED_AT_ONCE = 200
 
 
 class Catalog:
     """An open catalog. Threads may share it; each unit of work belongs to one thread."""
 
-    def __init__(self, engine: Engine, *, place: str) -> None:
+    def __init__(self, engine: Engine, *, place: str, read_only: ReadOnlyFile | None = None) -> None:
         self._engine = engine
+        self._read_only = read_only
         self._writers = engine.execution_options(**{MODE: WRITE})
         self._readers = (
             engine.execution_options(**{MODE: READ})
@@ -45,6 +51,11 @@ class Catalog:
             else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         )
         self.place = place
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was opened to be read only, as it cannot be written."""
+        return self._read_only is not None
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
@@ -55,6 +66,11 @@ class Catalog:
             CatalogRefused: A text or number is none that the database can keep; nothing was changed.
             WorkspaceUnusable: The disk is full, the catalog read-only or its server gone; nothing was changed.
         """
+        if self.is_read_only:
+            raise WorkspaceUnusable(
+                f"the catalog {self.place} cannot be written: it is read-only; make the folder writable, or choose "
+                "another workspace"
+            )
         with translated(self.place), Session(self._writers, expire_on_commit=False) as session, session.begin():
             session.connection()  # takes the lock now, not at the first statement
             unit = UnitOfWork(session)
@@ -68,13 +84,38 @@ class Catalog:
 
         Raises:
             WorkspaceUnusable: The catalog cannot be read.
+            CatalogBusy: It was opened to be read only, and somebody else wrote it meanwhile.
         """
-        with translated(self.place), Session(self._readers, expire_on_commit=False) as session, session.begin():
+        with (
+            self._read_only.reading(self._engine) if self._read_only else nullcontext(),
+            translated(self.place),
+            Session(self._readers, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield UnitOfWork(session)
+
+    def renew_search(self, *, seconds: float | None = None, on_progress: Callable[[int], None] | None = None) -> bool:
+        """Make search documents of a former version anew, some in each unit of work; whether none is left.
+
+        seconds: Begin no other unit of work after so long; None to go on until all is done.
+        on_progress: Called with the highest id of an item that is left, as long as there is one.
+
+        Raises:
+            CatalogBusy, WorkspaceUnusable: As `write`.
+        """
+        started = time.monotonic()
+        with self.read() as uow:
+            left = former(uow.session.connection())
+        while left and (seconds is None or time.monotonic() - started < seconds):
+            if on_progress is not None:
+                on_progress(left)
+            with self.write() as uow:
+                left = renew(uow.session.connection(), limit=_RENEWED_AT_ONCE)
+        return not left
 
     def close(self) -> None:
         """Let go of every connection; SQLite first refreshes what its planner knows."""
-        if self._engine.dialect.name == "sqlite":
+        if self._engine.dialect.name == "sqlite" and not self.is_read_only:
             with suppress(DBAPIError, sqlite3.Error), self._engine.connect() as connection:
                 cursor = connection.connection.cursor()  # below SQLAlchemy, so that no transaction is begun
                 connection.info.pop(MODE, None)
@@ -90,10 +131,11 @@ class Catalog:
         self.close()
 
 
-def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
+def open_catalog(url_or_path: str | Path, *, create: bool = True, only_reads: bool = False) -> Catalog:
     """The catalog at a path or database URL, its schema brought up to date.
 
     create: Make it when it is missing.
+    only_reads: A catalog will do that cannot be written, as long as its schema is up to date.
 
     Raises:
         NotFound: It is missing and `create` is off.
@@ -115,6 +157,8 @@ def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
             raise WorkspaceUnusable(
                 f"the folder {path.parent} cannot be made: {error.strerror or error}; choose another workspace"
             ) from error
+    if only_reads and path is not None and cannot_be_written(path):
+        return _open_read_only(path, place=place)
     engine = make_engine(url)
     try:
         with translated(place):
@@ -125,6 +169,18 @@ def open_catalog(url_or_path: str | Path, *, create: bool = True) -> Catalog:
             raise _not_understood(url, error) from error
         raise
     return Catalog(engine, place=place)
+
+
+def _open_read_only(path: Path, *, place: str) -> Catalog:
+    file = ReadOnlyFile(path, timeout_seconds=BUSY_TIMEOUT_SECONDS)
+    engine = _sqlite_engine("sqlite+pysqlite://", creator=file.connect, poolclass=QueuePool)
+    try:
+        with file.reading(engine), translated(place):
+            check_up_to_date(engine, path=path, place=place)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Catalog(engine, place=place, read_only=file)
 
 
 def catalog_url(url_or_path: str | Path) -> URL:
@@ -174,16 +230,9 @@ def make_engine(url: URL) -> Engine:
         SettingsInvalid: The database's driver is not installed, or can make nothing of the address.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(
-            url,
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_OVERFLOW,
-            # None: the driver leaves transactions to the begin hook below.
-            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
-        )
-        event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        # None: the driver leaves transactions to the begin hook below.
+        arguments = {"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False}
+        return _sqlite_engine(url, connect_args=arguments)
     try:
         engine = create_engine(
             url,
@@ -198,6 +247,13 @@ def make_engine(url: URL) -> Engine:
     except ArgumentError as error:
         raise _not_understood(url, error) from error
     event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _sqlite_engine(url: URL | str, **options: Any) -> Engine:
+    engine = create_engine(url, pool_size=_POOL_SIZE, max_overflow=_POOL_OVERFLOW, **options)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

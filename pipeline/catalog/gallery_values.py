@@ -26,8 +26,8 @@ class GalleryFilter:
         keyword: A keyword that the item matched, in lower case.
         source: Name of a source that sighted it.
         license_id: As `pipeline.license_choices` has it; `unknown` also finds items without any declared licence.
-        preset: A preset that made a dream of it.
-        dreamed: True for items with a dream, False for those without, None for both.
+        preset: A preset that made a dream of it that may be shown.
+        dreamed: True for items with a dream that may be shown, False for those without, None for both.
         near_duplicates: Whether items that are near to a representative are shown as well.
         only_near_duplicates: Whether nothing else is shown.
         run_id: Only what this run met.

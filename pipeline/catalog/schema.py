@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from pipeline.catalog.modes import MODE, WRITE
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest revision in `migrations/versions`; a catalog that has it needs no look at the migrations."""
 
 _LOCK_TIMEOUT_SECONDS = 60.0
@@ -41,6 +41,21 @@ def bring_up_to_date(engine: Engine, *, path: Path | None, place: str) -> None:
     if path.exists() and _revision(engine, place) == HEAD:
         return
     _migrate_sqlite(engine, path=path, place=place)
+
+
+def check_up_to_date(engine: Engine, *, path: Path, place: str) -> None:
+    """See that a catalog that cannot be written needs not be brought up to date.
+
+    Raises:
+        CatalogTooNew: The catalog has a revision that is not known here.
+        WorkspaceUnusable: It has an older one, or the file is not a catalog.
+    """
+    if _revision(engine, place) != HEAD:
+        raise WorkspaceUnusable(
+            f"the catalog {place} is one of an earlier dreamcrawl and cannot be brought up to date, as it cannot be "
+            f"written; have somebody who may write {path.parent} run `dreamcrawl status`, or make the folder writable, "
+            "or copy it and choose the copy with --workspace"
+        )
 
 
 def _migrate_sqlite(engine: Engine, *, path: Path, place: str) -> None:

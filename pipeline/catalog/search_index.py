@@ -11,15 +11,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Text, bindparam, cast, delete, literal, select, text, union_all
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
-from pipeline.catalog.search_tables import RatingRow, SearchDocumentRow, SearchDueRow, SearchWordRow, TagRow
-from pipeline.catalog.search_text import Facet, document_of, facet_word
+from pipeline.catalog.derivation_inputs import has_withdrawn_input
+from pipeline.catalog.search_tables import (
+    RatingRow,
+    SearchDocumentRow,
+    SearchDueRow,
+    SearchRenewalRow,
+    SearchWordRow,
+    TagRow,
+)
+from pipeline.catalog.search_text import BETWEEN_TEXTS, Facet, document_of, facet_word
 from pipeline.catalog.tables import DerivationRow, ItemRow, KeywordRow, SightingRow
 from pipeline.catalog.upserts import insert_many, table_of
 from pipeline.licenses import UNKNOWN
 
-_DOCUMENT, _DUE = table_of(SearchDocumentRow), table_of(SearchDueRow)
+_DOCUMENT, _DUE, _RENEWAL = table_of(SearchDocumentRow), table_of(SearchDueRow), table_of(SearchRenewalRow)
 _BATCH = 500
 _DONE = delete(_DUE).where(_DUE.c.item_id <= bindparam("last"))
 _NEXT_DUE = select(_DUE.c.item_id).order_by(_DUE.c.item_id).limit(_BATCH)
@@ -30,7 +50,9 @@ class _Facts:
     """What is known of one item while its document is made."""
 
     item: Any
-    texts: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)  # of its user
+    keywords: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # by pages
     facets: list[str] = field(default_factory=list)
     dreamed: bool = False
 
@@ -47,13 +69,31 @@ def refresh(connection: Connection) -> int:
     return done
 
 
+def renew(connection: Connection, *, limit: int) -> int:
+    """Make some of the documents of a former version anew, newest first; what `former` says then."""
+    older = select(_ITEM.c.id).where(_ITEM.c.id <= former(connection)).order_by(_ITEM.c.id.desc()).limit(limit)
+    item_ids = connection.execute(older).scalars().all()
+    if item_ids:
+        index(connection, item_ids)
+    left = item_ids[-1] - 1 if len(item_ids) == limit else 0
+    connection.execute(delete(_RENEWAL))
+    if left:
+        connection.execute(insert(_RENEWAL).values(up_to=left))
+    return left
+
+
+def former(connection: Connection) -> int:
+    """The highest id of an item whose document may be that of a former version; 0 when all are of this one."""
+    return int(connection.execute(select(_RENEWAL.c.up_to)).scalar() or 0)
+
+
 def index(connection: Connection, item_ids: Sequence[int]) -> None:
     """Make the documents of these items anew."""
     documents = list(documents_of(connection, item_ids).values())
     columns = ("pixels", "facets", "words")
     insert_many(connection, SearchDocumentRow, documents, unique=("item_id",), update=columns)
     if connection.dialect.name == "sqlite":
-        words = {word for document in documents for word in document["words"].split()}
+        words = {word for document in documents for word in document["words"].split()} - {BETWEEN_TEXTS}
         insert_many(connection, SearchWordRow, [{"word": word} for word in sorted(words)], unique=("word",))
 
 
@@ -72,16 +112,18 @@ def _take(facts: _Facts, kind: str, values: Sequence[Any]) -> None:
     """One row of `_SAID`."""
     first = values[0]
     if kind == _SIGHTED:
-        facts.texts += [each for each in values[:4] if each]
-        facts.texts += _strings(values[4])
+        facts.said += [each for each in values[:4] if each]
+        facts.said += _strings(values[4])
         facts.facets.append(facet_word(Facet.SOURCE, values[5]))
     elif kind == Facet.DREAMED.value:
         facts.dreamed = True
         if first is not None:
             facts.facets.append(facet_word(Facet.PRESET, first))
     else:
-        if kind != Facet.STARS.value:
-            facts.texts.append(first)
+        if kind == Facet.TAG.value:
+            facts.tags.append(first)
+        elif kind == Facet.KEYWORD.value:
+            facts.keywords.append(first)
         facts.facets.append(facet_word(_FACETS[kind], first))
 
 
@@ -93,12 +135,12 @@ def _document(facts: _Facts) -> dict[str, Any]:
     facets = [facet_word(each) for each in standing]
     facets.append(facet_word(Facet.LICENSE, license_id or UNKNOWN))
     facets.append(facet_word(Facet.DREAMED, "1" if facts.dreamed else "0"))
-    texts = [each for each in (title, creator) if each]
+    first = [*facts.tags, *(each for each in (title, creator) if each), *facts.keywords]
     return {
         "item_id": item_id,
         "pixels": width * height,
         "facets": " ".join(dict.fromkeys((*facets, *sorted(facts.facets)))),
-        "words": document_of((*texts, *facts.texts)),
+        "words": document_of(first, facts.said),
     }
 
 
@@ -135,6 +177,7 @@ def differing(connection: Connection, item_ids: Sequence[int]) -> list[int]:
     rows = connection.execute(select(_DOCUMENT).where(_DOCUMENT.c.item_id.in_(list(item_ids)))).mappings()
     found = {row["item_id"]: dict(row) for row in rows}
     due = set(connection.execute(select(_DUE.c.item_id).where(_DUE.c.item_id.in_(list(item_ids)))).scalars())
+    due.update(range(former(connection) + 1))
     return [item_id for item_id, document in expected.items() if found.get(item_id) != document and item_id not in due]
 
 
@@ -173,12 +216,13 @@ def _said_of_items() -> Any:
         )
 
     s, d = sighting.c, derivation.c
+    dreams = part(Facet.DREAMED.value, d.item_id, d.id, d.preset).where(~has_withdrawn_input(d.id))
     parts = union_all(
         part(_SIGHTED, s.item_id, s.id, s.title, s.alt, s.caption, s.creator, cast(s.tags, Text), s.source),
         part(Facet.KEYWORD.value, keyword.c.item_id, literal(0), keyword.c.keyword),
         part(Facet.TAG.value, tag.c.item_id, literal(0), tag.c.tag),
         part(Facet.STARS.value, rating.c.item_id, literal(0), cast(rating.c.stars, Text)),
-        part(Facet.DREAMED.value, d.item_id, d.id, d.preset),
+        dreams,
     )
     return parts.order_by("item_id", "kind", "place", "a")
 

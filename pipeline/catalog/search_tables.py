@@ -56,6 +56,14 @@ class SearchDueRow(Base):
     item_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
+class SearchRenewalRow(Base):
+    """That documents are still those of a former version; at most one row, none when all are of this one."""
+
+    __tablename__ = "search_renewal"
+
+    up_to: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of the items up to this id
+
+
 class SearchWordRow(Base):
     """A word of some document, so that beginnings of words can be looked up; SQLite only."""
 

@@ -16,9 +16,16 @@ from functools import lru_cache
 MAX_DOCUMENT_CHARACTERS = 20_000
 """Of what is said of one picture; a picture met on thousands of pages is not found by what the last of them says."""
 
+BETWEEN_TEXTS = "_"
+"""Stands in a document between one text and the next, so that no phrase begins in one and ends in the other.
+
+FTS5 takes it for a word, see migration 0004; nothing that is typed ever is this word, nor begins it."""
+
 MAX_PHRASES = 16
 """Of one search; what is typed beyond is left out."""
 
+_BETWEEN = f" {BETWEEN_TEXTS} "
+_SHORT = 1_000  # characters; longer texts wait until all others have found room
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _MAX_WORD = 100  # longer ones are no words; an index has limits, too
 # Combining marks of Latin, Greek and Cyrillic, which people leave out; those of other scripts tell words apart.
@@ -107,18 +114,29 @@ def phrases_of(text: str) -> tuple[Phrase, ...]:
     return tuple(found)[:MAX_PHRASES]
 
 
-def document_of(texts: Iterable[str]) -> str:
-    """All that is said of one picture as words with single spaces between them; what is said twice is kept once."""
+def document_of(first: Iterable[str], said: Iterable[str] = ()) -> str:
+    """All that is said of one picture as words with single spaces between them; what is said twice is kept once.
+
+    first: What people say of it themselves, and what it is called. The rest gets the room that this leaves.
+    said: What pages say, the most telling first. Long texts come after all short ones, and the one for which there is
+        not enough room is cut.
+    """
     found: dict[str, None] = {}
-    size = 0
-    for text in dict.fromkeys(texts):
+    room = MAX_DOCUMENT_CHARACTERS
+    for text in dict.fromkeys((*first, *sorted(said, key=_is_long))):
         line = " ".join(words_of(text[:MAX_DOCUMENT_CHARACTERS]))
+        if len(line) > room:
+            if beginning := line[: max(0, room + 1)].rpartition(" ")[0]:
+                found[beginning] = None
+            break
         if line and line not in found:
-            size += len(line) + 1
-            if size > MAX_DOCUMENT_CHARACTERS:
-                break
             found[line] = None
-    return " ".join(found)
+            room -= len(line) + len(_BETWEEN)
+    return _BETWEEN.join(found)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > _SHORT
 
 
 @lru_cache(maxsize=4096)

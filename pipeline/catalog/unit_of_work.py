@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from pipeline.catalog.derivation_inputs import withdrawn_dreams
 from pipeline.catalog.repositories.derivations import Derivations
 from pipeline.catalog.repositories.duplicates import Duplicates
 from pipeline.catalog.repositories.features import Features
@@ -45,19 +48,34 @@ class UnitOfWork:
 
     def counts(self) -> Counts:
         """How much the catalog holds."""
-        near = select(func.count()).where(ItemRow.near_duplicate_of_id.is_not(None)).scalar_subquery()
-        tables = (ItemRow, SightingRow, DerivationRow, RunRow, BlobRow)
-        sizes = [select(func.count()).select_from(table).scalar_subquery() for table in tables]
-        total = select(func.coalesce(func.sum(BlobRow.size_bytes), 0)).scalar_subquery()
-        items, sightings, derivations, runs, blobs, near_duplicates, size = self.session.execute(
-            select(*sizes, near, total)
-        ).one()
+        is_near, is_withdrawn = ItemRow.near_duplicate_of_id.is_not(None), ItemRow.withdrawn_at.is_not(None)
+        is_there = BlobRow.removed_at.is_(None)
+        # All, less those that are out of use: these are few, and found by an index.
+        counted = {
+            "items": _number(ItemRow),
+            "near": _number(ItemRow, is_near),
+            "withdrawn": _number(ItemRow, is_withdrawn),
+            "withdrawn_near": _number(ItemRow, is_near, is_withdrawn),
+            "sightings": _number(SightingRow),
+            "derivations": _number(DerivationRow),
+            "withdrawn_derivations": _number(withdrawn_dreams().subquery()),
+            "runs": _number(RunRow),
+            "blobs": _number(BlobRow, is_there),
+            "bytes": select(func.coalesce(func.sum(BlobRow.size_bytes), 0)).where(is_there),
+        }
+        columns = [query.scalar_subquery().label(name) for name, query in counted.items()]
+        found = self.session.execute(select(*columns)).one()
         return Counts(
-            items=items,
-            near_duplicates=near_duplicates,
-            sightings=sightings,
-            derivations=derivations,
-            runs=runs,
-            blobs=blobs,
-            bytes=int(size),
+            items=found.items - found.withdrawn,
+            near_duplicates=found.near - found.withdrawn_near,
+            withdrawn=found.withdrawn,
+            sightings=found.sightings,
+            derivations=found.derivations - found.withdrawn_derivations,
+            runs=found.runs,
+            blobs=found.blobs,
+            bytes=int(found.bytes),
         )
+
+
+def _number(rows: Any, *conditions: ColumnElement[bool]) -> Select[tuple[int]]:
+    return select(func.count()).select_from(rows).where(*conditions)

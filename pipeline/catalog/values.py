@@ -256,14 +256,18 @@ class Counts:
     """How much there is.
 
     Attributes:
-        items: Pictures, near duplicates included.
+        items: Pictures that may be used, near duplicates included.
         near_duplicates: Of these, linked to another.
-        blobs: Files in the store.
+        withdrawn: Pictures beside these that their sites ask not to use.
+        sightings: Of all pictures.
+        derivations: Dreams, without those that a withdrawn picture has a part in.
+        blobs: Files in the store, without those that were removed after a withdrawal.
         bytes: Their sizes together.
     """
 
     items: int
     near_duplicates: int
+    withdrawn: int
     sightings: int
     derivations: int
     runs: int
@@ -280,11 +284,12 @@ class ItemFilter:
         keyword: Matched this keyword, in any case.
         source: Sighted by this source.
         license_id: Under this licence; the empty string: under none.
-        dreamed: With a derivation, or without one.
+        licenses: Under one of these, as `pipeline.license_choices` has them; none of them: under any.
+        dreamed: With a dream that no withdrawn guide or mask has a part in, or without one.
+        has_derivations: With a dream on record, whether or not it may be shown, or without one.
         near_duplicates: Whether near duplicates are listed too.
         run_id: Met by this run.
         text: Every word of it begins a word of the title, creator, keywords, tags or of what a page said of the
-        licenses: Under one of these, as `pipeline.license_choices` has them; none of them: under any.
             picture; without case and accents.
         tag: A tag that a person gave it.
         stars: At least so many, 1 to 5.
@@ -297,6 +302,7 @@ class ItemFilter:
     license_id: str | None = None
     licenses: tuple[str, ...] = ()
     dreamed: bool | None = None
+    has_derivations: bool | None = None
     near_duplicates: bool = True
     run_id: int | None = None
     text: str | None = None

@@ -58,6 +58,7 @@ LATER_ROWS = {
     "0005": "INSERT INTO feature (item_id, algorithm, vector) VALUES (1, 'lite0-pool-v1', CAST('v' AS %BYTES%))",
     "0006": "UPDATE run SET error = 'of revision 6'",
     "0007": "INSERT INTO derivation_input VALUES (1, 1)",
+    "0008": "UPDATE run SET error = 'of revision 8'",
 }
 LATER_TABLES = {
     "0002": ("host", "host_lease"),

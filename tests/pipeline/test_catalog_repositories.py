@@ -318,12 +318,12 @@ def test_lists_go_on_after_an_id(uow: UnitOfWork, furnished: dict[str, int]) -> 
 
 def test_counts_tell_what_there_is(uow: UnitOfWork, furnished: dict[str, int]) -> None:
     assert uow.counts() == Counts(
-        items=len(furnished), near_duplicates=1, sightings=2, derivations=1, runs=1, blobs=5, bytes=1007
+        items=len(furnished), near_duplicates=1, withdrawn=0, sightings=2, derivations=1, runs=1, blobs=5, bytes=1007
     )
 
 
 def test_an_empty_catalog_counts_nothing(uow: UnitOfWork) -> None:
-    assert uow.counts() == Counts(0, 0, 0, 0, 0, 0, 0)
+    assert uow.counts() == Counts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_a_derivation_is_kept_once_by_its_key(uow: UnitOfWork) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true, update
 
+from pipeline.catalog.derivation_inputs import dreams_with_withdrawn_inputs
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.repositories.fetches import WITHDRAWN
 from pipeline.catalog.repositories.opinions import MOST_STARS
@@ -231,8 +232,12 @@ def _plain_conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
         conditions.append(_ITEM.c.id.in_(select(_SIGHTING.c.item_id).where(_SIGHTING.c.source == wanted.source)))
     conditions += _license_conditions(wanted)
     if wanted.dreamed is not None:
-        dreamed = _ITEM.c.id.in_(select(_DERIVATION.c.item_id))
+        shown = _DERIVATION.c.id.not_in(dreams_with_withdrawn_inputs())
+        dreamed = _ITEM.c.id.in_(select(_DERIVATION.c.item_id).where(shown))
         conditions.append(dreamed if wanted.dreamed else ~dreamed)
+    if wanted.has_derivations is not None:
+        on_record = _ITEM.c.id.in_(select(_DERIVATION.c.item_id))
+        conditions.append(on_record if wanted.has_derivations else ~on_record)
     if not wanted.near_duplicates:
         conditions.append(_ITEM.c.near_duplicate_of_id.is_(None))
     if wanted.withdrawn is not None:
