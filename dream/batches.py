@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.checkpoints import Checkpoints
+from dream.climbers import Dream, Picture, Setting
 from dream.devices import Crew
 from dream.errors import DeviceFailed, DreamError, ImageUnusable, RecipeError
 from dream.networks.network import Network
 from dream.objectives import check_objective, resolve, smallest_side
-from dream.octave_run import Dream, Picture, Setting, dream_together
+from dream.octave_run import dream_together
 from dream.pixels import check_image
 from dream.probing import choose_variant
 from dream.profiles import EXACT, Profile

@@ -339,9 +339,9 @@ def test_another_recipe_source_network_engine_or_profile_begins_anew(
         with monkeypatch.context() as patch:
             steps = counted_steps(patch)
             if what == "engine":
-                patch.setattr("dream.octave_run.ENGINE_VERSION", 99)
+                patch.setattr("dream.climbers.ENGINE_VERSION", 99)
             if what == "versions":
-                patch.setattr("dream.octave_run.environment", lambda: {"versions": {"tensorflow": "9.9"}})
+                patch.setattr("dream.climbers.environment", lambda: {"versions": {"tensorflow": "9.9"}})
             dream_all(sources, recipe, network, checkpoints=tmp_path, **options)
         begun[what] = steps[26]
         Checkpoints(tmp_path).forget("p0")
