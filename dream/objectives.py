@@ -50,10 +50,12 @@ def _check_class(term: ClassTerm, network: Network) -> None:
     name = network.card.classifier
     if name is None:
         raise RecipeError(
-            f"{network.card.name} has no classifier; use efficientnet_lite0, inception_v3_top or another with one"
+            f"{network.card.name} has no classifier; use efficientnet_lite0, inception_v3_top or another with one, "
+            "or name it when a network is imported (--classifier LAYER)"
         )
-    if term.index >= network.layer(name).channels:
-        raise RecipeError(f"{network.card.name} knows {network.layer(name).channels} classes, not {term.index}")
+    count = network.layer(name).channels
+    if term.index >= count:
+        raise RecipeError(f"{network.card.name} has classes 0 to {count - 1}, the objective asks for {term.index}")
 
 
 def _check_channels(term: LayerTerm | NeuronTerm | GuideTerm, count: int, network: str) -> None:
@@ -198,8 +200,8 @@ def plane_inputs(
             mean = float(plane.mean(dtype=np.float64))
             if mean == 0.0:
                 raise RecipeError(
-                    f"the region of layer {term.layer!r} holds nothing of a picture of {width} x {height} pixels; "
-                    "make it larger, or a mask picture lighter"
+                    f"the region of layer {term.layer!r} holds nothing of an octave of {width} x {height} pixels; "
+                    "make it larger, or a mask picture lighter, or leave out the small octaves"
                 )
             planes[f"{index}/region"] = np.asarray(plane / mean, np.float32)[None]
         elif isinstance(term, NeuronTerm):

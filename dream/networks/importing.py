@@ -57,6 +57,7 @@ _CALLED = {
     Form.SAVED_MODEL: "SavedModel",
     Form.GRAPH: "frozen graph",
 }
+_VERBS = dict.fromkeys((Form.KERAS_WEIGHTS, Form.LEGACY_WEIGHTS), "holds")  # all others: `is a`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ def import_network(
 
 
 def _check_options(options: ImportOptions, form: Form, path: Path) -> None:
-    called = f"{path.name} is a {_CALLED[form]}"
+    called = f"{path.name} {_VERBS.get(form, 'is a')} {_CALLED[form]}"
     if form in _NEED_AN_ARCHITECTURE:
         if options.architecture is None:
             raise RecipeError(f"{called}: weights without layers; say whose: --architecture inception_v3, or another")

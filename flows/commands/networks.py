@@ -254,7 +254,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compute the digests of the weights that are here again, and compare."""
-    from dream.errors import DreamError, UnknownName
+    from dream.errors import DreamError, UnknownName, WeightsUnavailable
     from dream.networks.cards import NETWORKS
     from dream.networks.imported import find_card, imported_names
     from dream.networks.weights import card_is_here, ensure_for_card
@@ -265,21 +265,31 @@ def verify(
     for each in (name,) if name is not None else (*NETWORKS, *imported_names(folder)):
         try:
             card = find_card(each, folder)
-            if name is None and not card.imported and not card_is_here(card, folder):
-                continue
+            if not card.imported and not card_is_here(card, folder):
+                if name is None:
+                    continue
+                raise WeightsUnavailable(f"its weights are not here; run: dreamcrawl networks fetch {card.name}")
             path = ensure_for_card(card, weights_folder=folder, offline=True)
             rows.append(
-                {"name": each, "file": str(path), "sha256": find_card(each, folder).weights_sha256, "error": None}
+                {
+                    "name": each,
+                    "file": str(path),
+                    "sha256": find_card(each, folder).weights_sha256,
+                    "error": None,
+                    "wrong": False,
+                }
             )
         except UnknownName:
             raise
         except DreamError as error:
-            rows.append({"name": each, "file": None, "sha256": None, "error": str(error)})
+            wrong = not isinstance(error, WeightsUnavailable)
+            rows.append({"name": each, "file": None, "sha256": None, "error": str(error), "wrong": wrong})
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            said = f"right, SHA-256 {row['sha256']}" if row["error"] is None else f"WRONG: {row['error']}"
+            told = f"{'WRONG' if row['wrong'] else 'NOT CHECKED'}: {row['error']}"
+            said = told if row["error"] is not None else f"right, SHA-256 {row['sha256']}"
             output().print(f"{row['name']}: {said}", markup=False, soft_wrap=True)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(ExitCode.FAILED)

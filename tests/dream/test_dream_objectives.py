@@ -459,7 +459,7 @@ def test_large_pictures_are_looked_at_smaller_and_short_sides_mirrored(tiny: Any
         (LayerTerm(layer="first", channels=(0, 6)), "channels 0 to 5, the objective asks for 6"),
         (LayerTerm(layer="first", channels=ChannelPick(pick=Pick.RANDOM, count=7)), "has 6 channels, 7 cannot"),
         (NeuronTerm(layer="second", channel=4), "channels 0 to 3"),
-        (ClassTerm(index=5), "knows 5 classes"),
+        (ClassTerm(index=5), "has classes 0 to 4, the objective asks for 5"),
         (LayerTerm(layer="scores", border=1), "has no places"),
         (LayerTerm(layer="pool", region=Box(right=0.5)), "has no places"),
         (NeuronTerm(layer="scores", channel=0), "has no places"),

@@ -203,6 +203,19 @@ def test_verify_finds_the_byte_that_changed_and_remove_makes_room(tmp_path: Path
     assert dreamcrawl("networks", "verify", *space).exit_code == 0
 
 
+def test_verify_of_weights_that_are_not_here_says_so_and_not_that_they_are_wrong(tmp_path: Path):
+    space = ["-w", str(tmp_path / "w")]
+
+    told = dreamcrawl("networks", "verify", "inception_v3", *space)
+    rows = json.loads(dreamcrawl("networks", "verify", "inception_v3", "--json", *space).stdout)
+
+    assert told.exit_code == 1
+    assert "inception_v3: NOT CHECKED: its weights are not here" in told.stdout
+    assert "dreamcrawl networks fetch inception_v3" in told.stdout
+    assert "WRONG" not in told.stdout
+    assert [(row["name"], row["sha256"], row["wrong"]) for row in rows] == [("inception_v3", None, False)]
+
+
 def test_a_damaged_card_does_not_hide_the_other_networks(tmp_path: Path):
     space = ["-w", str(tmp_path / "w")]
     dreamcrawl("networks", "import", "mine", str(write_graph(tmp_path / "net.pb")), *space)
