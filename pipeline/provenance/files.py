@@ -99,7 +99,10 @@ class _Known:
 
 def _read(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG((status := path.stat()).st_mode):  # reading a pipe or a device may never end
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise NotFound(f"{path} cannot be read: it is a folder; name the files in it, such as {path}/*.jpg")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
             raise NotFound(f"{path} cannot be read: it is not a file")
         if status.st_size > STORED_LIMITS.max_bytes:
             raise NotFound(f"{path} is too large to be a picture made or kept here")
