@@ -6,6 +6,7 @@ import dataclasses
 import html
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,11 +117,12 @@ def downloaded_dream(place: Place, _folder: Path) -> list[str]:
 
 
 def downloaded_original(place: Place, _folder: Path) -> list[str]:
-    """Its bytes are not touched; the answer names the page that credits it."""
+    """Its bytes are not touched; the answer names its deed, and the page that credits it."""
     client = client_of(place.shop)
     link = client.get(f"/media/original/{place.shop.item(place.item_id).blob_sha256}").headers["Link"]
-    assert link.endswith('; rel="describedby"')
-    return [html.unescape(client.get(link[1 : link.index(">")]).text)]
+    pages = {rel: address for address, rel in re.findall('<([^>]*)>; rel="([^"]*)"', link)}
+    assert set(pages) == {"license", "describedby"}
+    return [html.unescape(client.get(pages["describedby"]).text)]
 
 
 def signed(image_format: str) -> Callable[[Place, Path], list[str]]:
