@@ -19,10 +19,12 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
+from flows.duplicate_words import evidence_in_words, found_in_words, relation_in_words, tiers_in_words
 from flows.wiring import open_catalog, open_examiner, open_store
 from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
+    from flows.wiring import Environment
     from pipeline.catalog.duplicate_values import DuplicatePair
     from pipeline.catalog.unit_of_work import UnitOfWork
     from pipeline.catalog.values import Item
@@ -82,14 +84,26 @@ def find(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     if as_json:
         print_json(asdict(report))
         return
-    print_table(("", ""), [(name, value) for name, value in asdict(report).items()])
+    print_table(("", ""), found_in_words(report))
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
+        waiting = uow.duplicates.pairs(undecided=True, limit=1)
+        some = uow.duplicates.group_ids(limit=1)
+    if waiting:
+        output().print("\nPairs that wait for you to say what they are: dreamcrawl duplicates list")
+    if some:
+        output().print("\nGroups, and which picture of each to keep in front: dreamcrawl duplicates groups")
     if report.unreadable:
         raise ShownError(f"{report.unreadable} pictures could not be read from the store", ExitCode.PARTIAL)
 
 
 @shows_errors
 def list_pairs(
-    tier: Annotated[TierChoice | None, typer.Option("--tier", help="Only pairs of this tier.")] = None,
+    tier: Annotated[
+        TierChoice | None,
+        typer.Option(
+            "--tier", help="Only these: near agree block by block, review are in doubt, similar only look alike."
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that are linked or decided, too.")] = False,
     after: Annotated[int, typer.Option("--after", min=0, max=2**31 - 1, help="Only pairs above this number.")] = 0,
     limit: LimitOption = 100,
@@ -105,8 +119,14 @@ def list_pairs(
     if as_json:
         print_json([_pair_as_json(pair) for pair in pairs])
         return
+    if not pairs:
+        which = " of this tier" if tier else ""
+        more = " after this one" if after else ""
+        output().print(f"no pairs{which}{more}" + ("" if everything else " wait for you"))
+        _tell_of_unsearched(environment)
+        return
     print_table(
-        ("pair", "first", "second", "tier", "bits", "what it looks like", "decision"),
+        ("pair", "first", "second", "tier", "bits that differ", "what it looks like", "decision"),
         [
             (
                 pair.id,
@@ -122,6 +142,13 @@ def list_pairs(
     )
     if len(pairs) == limit:
         output().print(f"perhaps more with --after {pairs[-1].id}")
+    two = f"i{pairs[0].first_id} i{pairs[0].second_id}"
+    output().print()
+    for line in tiers_in_words({pair.tier for pair in pairs}):
+        output().print(line)
+    output().print(f"\nSide by side: dreamcrawl duplicates show {two}, or look at /duplicates in dreamcrawl browse")
+    output().print(f"To decide: dreamcrawl duplicates decide {two} same, or ... different")
+    _tell_of_unsearched(environment)
 
 
 @shows_errors
@@ -145,9 +172,15 @@ def show(
     if pair is None:
         output().print("\nnothing was found that they have in common")
         return
-    told = [("tier", pair.tier), ("what it looks like", pair.relation), ("differing bits of 256", pair.distance)]
-    told += [(name.replace("_", " "), value) for name, value in (pair.evidence or {}).items() if name != "warp"]
-    told.append(("decision", f"{pair.decision}, by {pair.decided_by}" if pair.decision else "none yet"))
+    told: list[tuple[str, object]] = [
+        ("tier", pair.tier),
+        ("what it looks like", relation_in_words(pair)),
+        ("bits that differ, of 256", pair.distance),
+    ]
+    told += evidence_in_words(pair.evidence or {})
+    is_linked = (one["linked to"] or one["item"]) == (two["linked to"] or two["item"])
+    undecided = "none needed: they are linked" if is_linked else "none yet"
+    told.append(("decision", f"{pair.decision}, by {pair.decided_by}" if pair.decision else undecided))
     output().print()
     print_table(("", ""), told)
 
@@ -159,6 +192,7 @@ def decide(
     decision: Annotated[Decision, typer.Argument(help="What they are.")],
     by: Annotated[str | None, typer.Option("--by", help="Who says so.", show_default="your user name")] = None,
     workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say whether two pictures are the same; it lasts, and is never asked again."""
     from pipeline.duplicates import stars
@@ -167,9 +201,11 @@ def decide(
     environment = existing_environment(workspace)
     with open_catalog(environment) as catalog, catalog.write() as uow:
         apart = stars.decide(uow, *ids, decision.value, by=by or _user_name())
-        items = [uow.items.get(item_id) for item_id in ids]
+        items = [item for item_id in ids if (item := uow.items.get(item_id)) is not None]
+    if as_json:
+        print_json({"items": [_place_as_json(item) for item in items], "kept_apart": [_names(pair) for pair in apart]})
+        return
     for item in items:
-        assert item is not None
         place = f"linked to i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "stands for itself"
         output().print(f"i{item.id} {'is withdrawn' if item.withdrawn_at else place}")
     for one, another in apart:
@@ -196,8 +232,12 @@ def groups(
     if as_json:
         print_json([_proposal_as_json(proposal) for proposal in proposals])
         return
+    if not proposals:
+        output().print("no groups")
+        _tell_of_unsearched(environment)
+        return
     print_table(
-        ("group", "pictures", "keep", "why"),
+        ("group", "pictures", "keep in front", "why"),
         [
             (
                 f"i{proposal.representative_id}",
@@ -208,6 +248,16 @@ def groups(
             for proposal in proposals
         ],
     )
+    if len(proposals) == limit:
+        output().print(f"perhaps more with --after {proposals[-1].representative_id}")
+    unsettled = next((proposal for proposal in proposals if not proposal.is_settled), None)
+    if unsettled is not None:
+        output().print(
+            f"\nTo have it so: dreamcrawl duplicates merge i{unsettled.representative_id}, or merge --all; "
+            "--keep for another picture of a group; nothing is deleted",
+            soft_wrap=True,
+        )
+    _tell_of_unsearched(environment)
 
 
 @shows_errors
@@ -238,9 +288,19 @@ def merge(
     if as_json:
         print_json([asdict(one) for one in done])
         return
+    if not done:
+        output().print("no groups")
+        return
     print_table(
-        ("kept in front", "before", "alone now"),
-        [(f"i{one.kept}", f"i{one.instead_of}", ", ".join(f"i{item}" for item in one.fell_out)) for one in done],
+        ("in front", "before", "left the group"),
+        [
+            (
+                f"i{one.kept}",
+                "itself" if one.kept == one.instead_of else f"i{one.instead_of}",
+                ", ".join(f"i{item}" for item in one.fell_out),
+            )
+            for one in done
+        ],
     )
 
 
@@ -278,6 +338,29 @@ def _described(uow: UnitOfWork, item_id: int) -> dict[str, Any]:
         "linked to": f"i{item.near_duplicate_of_id}" if item.near_duplicate_of_id else "",
         "withdrawn": "yes" if item.withdrawn_at else "",
     }
+
+
+def _tell_of_unsearched(environment: Environment) -> None:
+    """Say so where pictures of an older version have not been compared with the others."""
+    from pipeline.duplicates.signatures import ALGORITHM
+
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
+        missing = uow.duplicates.unsigned(ALGORITHM, limit=1) or uow.duplicates.unsearched(ALGORITHM, limit=1)
+    if missing:
+        output().print("\nSome pictures were never compared with the others: dreamcrawl duplicates find does that")
+
+
+def _place_as_json(item: Item) -> dict[str, Any]:
+    near_to = item.near_duplicate_of_id
+    return {
+        "item": f"i{item.id}",
+        "linked_to": None if near_to is None else f"i{near_to}",
+        "withdrawn": item.withdrawn_at is not None,
+    }
+
+
+def _names(pair: tuple[int, int]) -> list[str]:
+    return [f"i{item_id}" for item_id in pair]
 
 
 def _pair_as_json(pair: DuplicatePair) -> dict[str, Any]:

@@ -93,8 +93,9 @@ def _reasons(
         named = ", ".join(f"i{part}" for part in parts[:_MOST_NAMED]) + (", ..." if len(parts) > _MOST_NAMED else "")
         reasons.append(f"the whole, of which {named} {'is a part' if len(parts) == 1 else 'are parts'}")
     if own.size < min(other.size for other in theirs):
-        most = max(item.width * item.height for item in others)
-        reasons.append(f"more pixels ({keeper.width}x{keeper.height}; the others have {most} at most)")
+        next_ = max(others, key=lambda item: item.width * item.height)
+        largest = f"{next_.width}x{next_.height}"
+        reasons.append(f"more pixels ({keeper.width}x{keeper.height}; the others have {largest} at most)")
     if own.loss < min(other.loss for other in theirs):
         if keeper.format == _NO_LOSS:
             reasons.append("less compressed (compressed without loss)")

@@ -75,6 +75,48 @@ def test_what_waits_for_a_person_is_listed_until_it_is_decided(workspace: Path) 
     assert "different, by ada" in shown
 
 
+def test_what_is_listed_says_what_it_means_and_what_to_do_next(workspace: Path) -> None:
+    listed = run(workspace, "list")
+    assert "review: they seem the same, but one is mirrored, turned or cut" in listed
+    assert "dreamcrawl duplicates show i1 i3" in listed
+    assert "dreamcrawl duplicates decide i1 i3 same" in listed
+    assert "dreamcrawl duplicates merge i1" in run(workspace, "groups")
+
+    mirrored = " ".join(run(workspace, "show", "i3", "i1").split())
+    assert "i3 is i1, mirrored" in mirrored
+    assert "share of one that the other covers, 0 to 1 1.0" in mirrored
+    assert "borders were left out no" in mirrored
+    assert "decision none yet" in mirrored
+    assert "decision none needed: they are linked" in " ".join(run(workspace, "show", "i1", "i2").split())
+
+    answer = as_json(workspace, "decide", "i3", "i1", "same")
+    assert answer == {
+        "items": [
+            {"item": "i3", "linked_to": "i1", "withdrawn": False},
+            {"item": "i1", "linked_to": None, "withdrawn": False},
+        ],
+        "kept_apart": [],
+    }
+    assert run(workspace, "list") == "no pairs wait for you\n"
+    assert run(workspace, "list", "--tier", "similar") == "no pairs of this tier wait for you\n"
+    run(workspace, "merge", "--all")
+    assert "dreamcrawl duplicates merge" not in run(workspace, "groups")  # it is as proposed
+
+
+def test_pictures_that_were_never_compared_are_told_until_find_has_done_so(workspace: Path) -> None:
+    with open_catalog(workspace / "catalog.sqlite3") as catalog, catalog.write() as uow:
+        uow.duplicates.forget(4)
+    hint = "Some pictures were never compared with the others: dreamcrawl duplicates find does that"
+    assert hint in run(workspace, "list")
+    assert hint in run(workspace, "groups")
+
+    found = " ".join(run(workspace, "find").split())
+
+    assert "pictures signed 1 pictures that cannot be read 0 pictures compared with those before them 1" in found
+    assert "Pairs that wait for you to say what they are: dreamcrawl duplicates list" in found
+    assert hint not in run(workspace, "list") + run(workspace, "groups")
+
+
 def test_two_that_are_the_same_are_linked(workspace: Path) -> None:
     assert "i4 linked to i1" in run(workspace, "decide", "i4", "i2", "same")
     assert [item["item"] for item in as_json(workspace, "groups")[0]["items"]] == ["i4", "i2", "i1"]
@@ -83,7 +125,7 @@ def test_two_that_are_the_same_are_linked(workspace: Path) -> None:
 def test_the_proposed_picture_is_put_in_front(workspace: Path) -> None:
     (group,) = as_json(workspace, "groups")
     assert (group["group"], group["keep"], group["settled"]) == ("i1", "i2", False)
-    assert group["reasons"] == ["more pixels (320x240; the others have 30000 at most)"]
+    assert group["reasons"] == ["more pixels (320x240; the others have 200x150 at most)"]
 
     assert as_json(workspace, "merge", "i1") == [{"kept": 2, "instead_of": 1, "fell_out": []}]
 
