@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.catalog.engine import Catalog
 
 _RENEWING_SECONDS = 60.0
+_MOST_EXAMPLES = 3  # of one reason
 
 
 @contextlib.contextmanager
@@ -125,14 +126,14 @@ def crawl_stage(environment: Environment, *, run_id: int, asked: Asked) -> Crawl
         reporter.details("crawl", ())
 
 
-def crawl_examples(report: CrawlReport, *, most: int = 3) -> dict[str, list[tuple[str, str]]]:
+def crawl_examples(report: CrawlReport) -> dict[str, list[tuple[str, str]]]:
     """Reason -> some (address, detail) of what a crawl did not take, from its inbox; empty once that was ingested."""
     from pipeline.inbox import read_inbox
 
     examples: dict[str, list[tuple[str, str]]] = {}
     with contextlib.suppress(InboxUnusable):
         for record in read_inbox(Path(report.inbox)).records():
-            if record.reason is not None and len(some := examples.setdefault(record.reason.value, [])) < most:
+            if record.reason is not None and len(some := examples.setdefault(record.reason.value, [])) < _MOST_EXAMPLES:
                 some.append((record.image_url, record.detail))
     return examples
 

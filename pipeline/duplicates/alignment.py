@@ -13,7 +13,7 @@ Warp = NDArray[np.float64]
 """Six numbers p: the point (x, y) of the first picture, -1 to 1 along both sides, is at
 (p[0] + p[1] x + p[2] y, p[3] + p[4] x + p[5] y) of the second."""
 
-IDENTITY: Warp = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+_AS_THEY_LIE: Warp = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
 
 # Coarse to fine: side in pixels, steps at most. A pixel of the coarsest level is a sixteenth of the picture.
 _LEVELS = ((16, 6), (32, 5), (64, 4))
@@ -23,8 +23,8 @@ _SMALLEST_STEP = 2e-3
 _LEAST_GAIN = 0.05
 
 
-def align(first: Thumb, second: Thumb, start: Warp = IDENTITY) -> Warp | None:
-    """The warp under which two pictures agree best near `start`, or None when they do not come together.
+def align(first: Thumb, second: Thumb) -> Warp | None:
+    """The warp under which two pictures agree best near where they lie, or None when they do not come together.
 
     Gauss-Newton on the difference of luma, with brightness and contrast fitted in each step and outliers (watermarks,
     captions) weighted down. Source: B. D. Lucas, T. Kanade, An iterative image registration technique, 1981; weights:
@@ -33,7 +33,7 @@ def align(first: Thumb, second: Thumb, start: Warp = IDENTITY) -> Warp | None:
     pyramid = {64: (first, second)}
     for side in (32, 16):
         pyramid[side] = (_halved(pyramid[2 * side][0]), _halved(pyramid[2 * side][1]))
-    warp = start.copy()
+    warp = _AS_THEY_LIE.copy()
     for side, steps in _LEVELS:
         a, b = pyramid[side]
         slope_x = np.asarray(np.gradient(b, axis=1) * (side / 2), dtype=np.float32)

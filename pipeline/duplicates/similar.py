@@ -6,7 +6,7 @@ For looking at only: nothing is linked, merged or left out because of what is fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.catalog.duplicate_values import Feature
@@ -35,15 +35,13 @@ class SimilarSearch:
     share a search. Items that were withdrawn are never found.
     """
 
-    def __init__(self, algorithm: FeatureAlgorithm, *, make: Callable[[int, int], VectorIndex] = make_index) -> None:
+    def __init__(self, algorithm: FeatureAlgorithm) -> None:
         """Load nothing yet.
 
         Args:
             algorithm: Whose vectors are compared.
-            make: From the length of a vector and how many are expected to an index.
         """
         self.algorithm = algorithm
-        self._make = make
         self._index: VectorIndex | None = None
         self._last_id = 0
         self._mutex = threading.Lock()
@@ -93,7 +91,7 @@ class SimilarSearch:
     def _sync(self, uow: UnitOfWork) -> VectorIndex:
         name, features = self.algorithm.name, uow.features
         if self._index is None:
-            self._index = self._make(self.algorithm.length, features.count_after(0, name))
+            self._index = make_index(self.algorithm.length, features.count_after(0, name))
         self._last_id = catch_up(
             self._index,
             self._last_id,
