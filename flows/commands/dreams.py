@@ -29,6 +29,7 @@ from flows.wiring import Environment, open_catalog
 from pipeline.public_ids import looks_like_id, parse_id
 
 if TYPE_CHECKING:
+    from flows.look import Look
     from flows.renderer import DreamPlan
     from pipeline.records import StylizeReport
 
@@ -115,8 +116,6 @@ def dream(
     if license_ and (items or files):
         raise ShownError("--license chooses among all items; leave it out, or do not name any", ExitCode.USAGE)
     wanted_license = parse_license(license_) if license_ else None
-    if plan and files:
-        raise ShownError("--plan is for items; leave files (--file) out", ExitCode.USAGE)
     # Nothing but misspelt names must not make a workspace.
     if files and not any(os.path.exists(file.expanduser()) for file in files):  # noqa: PTH110  # also of names too long
         raise ShownError("; ".join(f"there is no file {file}" for file in files), ExitCode.USAGE)
@@ -125,6 +124,9 @@ def dream(
         workspace, dream__max_side=max_side, dream__profile=profile, dream__responsibility=responsibility
     )
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
+    if plan and files:
+        _plan_files(environment, [file.expanduser() for file in files[:limit]], look, as_json=as_json)
+        return
     if plan:
         _show_plan(
             stages.plan_stage(environment, item_ids=_wanted(environment, items, limit, wanted_license), look=look),
@@ -202,11 +204,25 @@ def _wanted(
     return stages.items_to_dream(environment, item_ids=every, limit=limit, license=license)
 
 
-def _show_plan(plan: DreamPlan, *, as_json: bool) -> None:
+def _plan_files(environment: Environment, files: Sequence[Path], look: Look, *, as_json: bool) -> None:
+    from flows.plans import plan_files
+
+    planned, refused = plan_files(environment, files, look=look)
+    if planned is None:
+        raise ShownError("; ".join(refused.values()), ExitCode.FAILED)
+    _show_plan(planned, refused=refused, as_json=as_json)
+    if refused:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _show_plan(plan: DreamPlan, *, as_json: bool, refused: Mapping[Path, str] | None = None) -> None:
     if as_json:
-        print_json(asdict(plan))
+        rejected = [{"file": str(file), "reason": reason} for file, reason in (refused or {}).items()]
+        print_json({**asdict(plan), **({} if refused is None else {"rejected": rejected})})
         return
     console = output()
+    for reason in (refused or {}).values():
+        console.print(f"note: {printable(reason)}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"{_count(plan.pictures, 'picture')} to dream on, {plan.already} already there or not to be made")
     if plan.pixel_steps_per_second:
         console.print(

@@ -182,7 +182,7 @@ def test_a_checkpoint_is_known_by_its_prefix_its_files_and_its_folder(tmp_path: 
 def test_weights_without_layers_need_to_be_told_whose_they_are(mobilenet: Any, tmp_path: Path):
     path = as_keras_weights(mobilenet, tmp_path)
 
-    with pytest.raises(RecipeError, match="holds Keras weights.*--architecture"):
+    with pytest.raises(RecipeError, match=r"holds Keras weights.*--architecture"):
         import_network("mine", path, weights_folder=tmp_path / "w")
     with pytest.raises(UnknownName, match="mobilenet_v2"):
         import_network("mine", path, ImportOptions(architecture="mobilenet"), weights_folder=tmp_path / "w")

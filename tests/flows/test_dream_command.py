@@ -191,6 +191,25 @@ def test_a_plan_counts_the_work_and_makes_nothing(desk: Desk):
     assert desk.counts() == before
 
 
+def test_a_plan_for_files_reads_them_and_takes_them_nowhere(desk: Desk, tmp_path: Path):
+    before = desk.counts()
+    (desk.folder / "new.png").write_bytes(scene_file(7, width=80, height=100))
+    named = [option for name in ("new.png", "a.png", "words.png", "new.png") for option in ("--file", name)]
+
+    planned = desk.run("dream", "--plan", "--json", "--preset", "quick.toml", *named)
+    alone = desk.run("dream", "--plan", "new.png", "--preset", "quick.toml", "--workspace", str(tmp_path / "none"))
+
+    plan = json.loads(planned.stdout)
+    assert (planned.exit_code, alone.exit_code) == (3, 0)
+    # One is new, of 8000 pixels for two steps; one has its dream; one is no picture.
+    assert (plan["pictures"], plan["already"], plan["pixel_steps"]) == (1, 1, 2 * 8000)
+    assert [row["file"] for row in plan["rejected"]] == ["words.png"]
+    assert "1 picture to dream on, 0 already there" in alone.stdout
+    assert "16,000 pixels times steps" in alone.stdout
+    assert desk.counts() == before
+    assert not (tmp_path / "none").exists()
+
+
 def test_strength_and_seed_stand_in_place_of_the_recipes_own(desk: Desk):
     made = desk.run("dream", "--item", "i1", "--preset", "quick.toml", "--strength", "0", "--seed", "9", "--json")
 
@@ -212,7 +231,7 @@ def test_strength_and_seed_stand_in_place_of_the_recipes_own(desk: Desk):
         (["--preset", "quick.tml"], 2, ["quick.tml"]),
         (["--preset", "gone.toml"], 2, ["gone.toml", "No such file"]),
         (["--network", "efficientnet"], 2, ["efficientnet", "'efficientnet_lite0'"]),
-        (["--plan", "--file", "a.png"], 2, ["--plan", "--file"]),
+        (["--plan", "--file", "words.png"], 1, ["words.png"]),
         (["--item", "i1", "--file", "a.png"], 2, ["--item", "--file"]),
         (["--plan", "--item", "i99"], 2, ["no item i99"]),
         (["--plan", "--workspace", "elsewhere"], 2, ["no catalog", "elsewhere"]),
