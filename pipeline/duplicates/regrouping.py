@@ -56,11 +56,12 @@ def join(uow: UnitOfWork, first_id: int, second_id: int) -> None:
     """Bring two items that a person said to be the same into one star, if no other decision is in the way.
 
     The newer one moves to the star of the older one, with all that was said to be the same as it; or the other way
-    round where only that leaves all decisions true.
+    round where only that leaves all decisions true, or where only that leaves nobody behind.
     """
     older, newer = sorted((first_id, second_id))
+    ways = sorted([(older, newer), (newer, older)], key=lambda way: _is_missed(uow, way[1]))
     for with_company in (True, False):
-        for home_id, mover_id in ((older, newer), (newer, older)):
+        for home_id, mover_id in ways:
             if _move(uow, mover_id, home_id, with_company=with_company):
                 return
 
@@ -96,6 +97,12 @@ def contradicted(uow: UnitOfWork, item_ids: Sequence[int]) -> list[tuple[int, in
         for other in sorted(same[one])
         if one < other and centre.get(one) != centre.get(other)
     ]
+
+
+def _is_missed(uow: UnitOfWork, item_id: int) -> bool:
+    """Whether there are others in an item's star than what was said to be the same as it."""
+    ids = {item.id for item in star_of(uow, item_id)}
+    return not ids <= Relations.among(uow, ids).said_same(item_id)
 
 
 def _move(uow: UnitOfWork, mover_id: int, home_id: int, *, with_company: bool) -> bool:

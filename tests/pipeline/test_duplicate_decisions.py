@@ -86,8 +86,20 @@ def test_of_a_star_goes_all_that_is_the_same_as_the_one_that_is_different(uow: U
     assert links(uow) == {1: None, 2: None, 3: 2, 4: 1}
 
 
+def test_the_one_that_leaves_nobody_behind_moves(uow: UnitOfWork) -> None:
+    add_items(uow, 4)
+    for member in (3, 4):
+        found_near(uow, 2, member)
+
+    assert say(uow, 1, 3, "same") == []
+
+    assert links(uow) == {1: 2, 2: None, 3: 2, 4: 2}
+    assert waiting(uow) == []
+
+
 def test_followers_that_the_new_representative_does_not_know_keep_together(uow: UnitOfWork) -> None:
-    add_items(uow, 5)
+    add_items(uow, 6)
+    found_near(uow, 1, 6)  # whichever moves, somebody is left behind
     for member in (3, 4, 5):
         found_near(uow, 2, member)
     found_near(uow, 4, 5, link=False)
@@ -95,7 +107,7 @@ def test_followers_that_the_new_representative_does_not_know_keep_together(uow: 
 
     say(uow, 1, 2, "same")
 
-    assert links(uow) == {1: None, 2: 1, 3: 1, 4: None, 5: 4}
+    assert links(uow) == {1: None, 2: 1, 3: 1, 4: None, 5: 4, 6: 1}
     assert waiting(uow) == [(2, 4), (2, 5)]
 
 
