@@ -44,12 +44,12 @@ def has_withdrawn_input(derivation_id: ColumnElement[int]) -> ColumnElement[bool
 
 def dreams_with_withdrawn_inputs() -> Select[tuple[int]]:
     """Ids of the dreams of which a guide or mask is withdrawn, some perhaps twice; found by what is withdrawn."""
-    return select(INPUT.c.derivation_id).join(_ITEM, _ITEM.c.id == INPUT.c.item_id).where(_WITHDRAWN)
+    return select(INPUT.c.derivation_id).where(INPUT.c.item_id.in_(select(_ITEM.c.id).where(_WITHDRAWN)))
 
 
 def withdrawn_dreams() -> CompoundSelect[tuple[int]]:
     """Ids of the dreams that a withdrawn picture has a part in, each once."""
-    of_original = select(_DERIVATION.c.id).join(_ITEM, _ITEM.c.id == _DERIVATION.c.item_id).where(_WITHDRAWN)
+    of_original = select(_DERIVATION.c.id).where(_DERIVATION.c.item_id.in_(select(_ITEM.c.id).where(_WITHDRAWN)))
     return union(of_original, dreams_with_withdrawn_inputs())
 
 

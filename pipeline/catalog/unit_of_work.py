@@ -55,7 +55,8 @@ class UnitOfWork:
             "items": _number(ItemRow),
             "near": _number(ItemRow, is_near),
             "withdrawn": _number(ItemRow, is_withdrawn),
-            "withdrawn_near": _number(ItemRow, is_near, is_withdrawn),
+            # As a set: else SQLite would rather look at every row.
+            "withdrawn_near": _number(ItemRow, is_near, ItemRow.id.in_(select(ItemRow.id).where(is_withdrawn))),
             "sightings": _number(SightingRow),
             "derivations": _number(DerivationRow),
             "withdrawn_derivations": _number(withdrawn_dreams().subquery()),
