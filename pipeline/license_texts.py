@@ -51,6 +51,7 @@ _DENIED = re.compile(
     rf"|{_RESERVED_WORDS}",
     re.IGNORECASE,
 )
+_CLAUSE_END = re.compile(r";|\n|\.(?=\s|$)")
 _LEAVE = r"(?:permission|consent|authori[sz]ation|agreement)"
 _USE = r"(?:reproduc|cop(?:y|ied)|us(?:e|ed|age)\b|publish|publication|republish|repost|redistribut|distribut|download)"
 _MACHINES = (
@@ -136,8 +137,12 @@ def _names_another(text: str, license_: License) -> bool:
                 return True
     if not named:
         return False
-    # A name that is denied is no name of it.
-    return one_of([license_, *named]) is None or bool(_DENIED.search(words))
+    return one_of([license_, *named]) is None or any(map(_denies_a_name, _CLAUSE_END.split(text)))
+
+
+def _denies_a_name(clause: str) -> bool:
+    named, words = _names_in(clause)
+    return bool(named) and bool(_DENIED.search(words))
 
 
 def _asks_for_more(text: str, license_: License) -> bool:

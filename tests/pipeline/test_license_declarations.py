@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from pipeline.images import embedded_facts
+from pipeline.ingest.describing import license_of
 from pipeline.license_declarations import agreed, declare
 from pipeline.records import DeclaredLicense
 from tests.support.inboxes import fetched
 from tests.support.ingesting import IngestWorkshop
-from tests.support.pictures import file_of, scene, xmp_packet
+from tests.support.inverting import workshop
+from tests.support.pictures import file_of, scene, scene_file, xmp_packet
 
 CC = "https://creativecommons.org"
 BY = f"{CC}/licenses/by/4.0/"
@@ -76,6 +78,7 @@ def test_words_that_cannot_be_true_with_the_deed_beside_them_leave_no_licence(ur
         (BY, "\u00a9 2021 Jane Doe", "CC-BY-4.0"),
         (BY, "This work is licensed under a Creative Commons Attribution 4.0 International License.", "CC-BY-4.0"),
         (BY, "CC BY", "CC-BY-4.0"),
+        (BY, "CC BY 4.0. I am not responsible for what is made of it.", "CC-BY-4.0"),
         (BY, "CC by Jane Doe", "CC-BY-4.0"),
         (BY, "May be used freely, also commercially, with credit", "CC-BY-4.0"),
         (BY, "For commercial and non-commercial use", "CC-BY-4.0"),
@@ -133,9 +136,9 @@ def test_both_sides_of_a_contradiction_are_kept_however_long_they_are() -> None:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[IngestWorkshop]:
-    workshop = IngestWorkshop(tmp_path)
-    yield workshop
-    workshop.catalog.close()
+    made = IngestWorkshop(tmp_path)
+    yield made
+    made.catalog.close()
 
 
 def told(shop: IngestWorkshop, data: bytes, **facts: object) -> tuple[str | None, str | None, str | None]:
@@ -223,3 +226,22 @@ def test_each_block_of_a_file_is_read_for_what_it_says_of_rights() -> None:
     assert found["terms"] == "call me; Jane Doe; Doe; one use"
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (160, 120)
+
+
+@pytest.mark.parametrize(
+    "license_id", ["CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-2.0", "CC0-1.0", "unknown"]
+)
+def test_a_dream_of_ours_declares_the_licence_it_must_carry_or_that_of_its_original(
+    tmp_path: Path, license_id: str
+) -> None:
+    with workshop(tmp_path) as made:
+        item_id = made.add(scene_file(1), license_id=license_id)
+        dream = made.dream(
+            item_id, output_format="JPEG", responsibility="" if license_id != "unknown" else "I may do so"
+        )
+        embedded = embedded_facts(made.store.read(dream.blob_sha256))
+
+    found = license_of(fetched("dream.jpg"), embedded)
+
+    assert found is not None
+    assert found.id == license_id
