@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog.values import Derivation
+from pipeline.catalog.values import Derivation, Item
 from pipeline.errors import ImageRejected
 from pipeline.fingerprints import pixel_sha256
 from pipeline.images import decode
@@ -53,6 +53,13 @@ class Checks:
     def _add(self, name: str, ok: bool, *, expected: str, found: str, path: Path | None, skipped: bool = False) -> None:
         shown = str(path) if path else None
         self.done.append(Check(self.subject, name, ok, _shown(expected), _shown(found), shown, skipped))
+
+
+def tell_withdrawal(checks: Checks, item: Item) -> None:
+    """Note that a picture must not be used any more, if its site has said so; its record holds all the same."""
+    if item.withdrawn_at is not None:
+        words = clean_text(item.withdrawn_reason or "without a reason on record")
+        checks.holds("withdrawn", found=f"i{item.id}, on {item.withdrawn_at:%Y-%m-%d}: not to be used; {words}")
 
 
 def check_stored(checks: Checks, sha256: str, *, pixels: str, store: Store) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.provenance.checks import (
     check_sidecar,
     digest_of,
     pixels_of,
+    tell_withdrawal,
 )
 from pipeline.provenance.copies import SIDECAR_SUFFIX, SUFFIX_OF_FORMAT, read_sidecar, sidecar_of, sidecar_path
 from pipeline.provenance.credential_checks import (
@@ -77,6 +78,8 @@ def verify_file(
         _check_item(checks, data, item=known.item, originals=known.originals, path=path)
     elif catalog is not None:
         checks.holds("catalog", found="not in this catalog; the record inside is all there is")
+    for item in known.withdrawn:
+        tell_withdrawal(checks, item)
     checks.done += credentials.done
     if sidecar is not None:
         expected = sidecar.get("sha256")
@@ -86,11 +89,16 @@ def verify_file(
 
 @dataclass(frozen=True)
 class _Known:
-    """What the catalog knows about a file: a dream, or an item and the digests of its originals, or nothing."""
+    """What the catalog knows about a file: a dream, or an item and the digests of its originals, or nothing.
+
+    Attributes:
+        withdrawn: The pictures, of those that it is or was made of, that must not be used any more.
+    """
 
     derivation: Derivation | None = None
     item: Item | None = None
     originals: frozenset[str] = frozenset()
+    withdrawn: tuple[Item, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -121,13 +129,19 @@ def _look_up(
     if store is not None and _SHA256.fullmatch(path.name) and store.path(path.name).absolute() == path.absolute():
         digests.insert(0, path.name)
     with catalog.read() as uow:
-        for digest in digests:
-            if known := _by_digest(uow, digest):
-                return known
-        key = embedded.derivation_key if embedded else ""
-        if derivation := uow.derivations.by_key(key) or uow.derivations.by_file_name(path.name):
-            return _Known(derivation)
-        return _by_pixels(uow, data)
+        known = next(filter(None, (_by_digest(uow, digest) for digest in digests)), None)
+        if known is None:
+            key = embedded.derivation_key if embedded else ""
+            derivation = uow.derivations.by_key(key) or uow.derivations.by_file_name(path.name)
+            known = _Known(derivation) if derivation else _by_pixels(uow, data)
+        return replace(known, withdrawn=_withdrawn(uow, known))
+
+
+def _withdrawn(uow: UnitOfWork, known: _Known) -> tuple[Item, ...]:
+    items = [known.item]
+    if (dream := known.derivation) is not None:
+        items = [uow.items.get(each) for each in (dream.item_id, *uow.derivations.withdrawn_inputs(dream.id))]
+    return tuple(item for item in items if item is not None and item.withdrawn_at is not None)
 
 
 def _by_digest(uow: UnitOfWork, digest: str) -> _Known | None:

@@ -18,6 +18,7 @@ from pipeline.provenance.checks import (
     check_embedded,
     check_record_on_file,
     check_stored,
+    tell_withdrawal,
 )
 from pipeline.provenance.copies import sidecar_path
 from pipeline.provenance.credential_checks import NOBODY, Trust, check_credentials, signature_on_record, tell_carried
@@ -104,6 +105,7 @@ def _item_checks(item_id: int, catalog: Catalog, *, store: Store, trust: Trust) 
         digests = dict.fromkeys((item.blob_sha256, *(each.blob_sha256 for each in sightings)))
         removed = uow.blobs.removed(list(digests))
     checks = Checks(f"i{item_id}")
+    tell_withdrawal(checks, item)
     for sha256 in digests:
         if sha256 in removed and not store.has(sha256):
             checks.holds("stored bytes", found=REMOVED)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
+from sqlalchemy import update
 
+from pipeline.catalog.tables import ItemRow
 from pipeline.errors import NotFound
 from pipeline.images import encode
 from pipeline.provenance import credential_checks
@@ -20,7 +24,7 @@ from pipeline.provenance.credential_checks import Trust
 from pipeline.provenance.unproven import unproven_claims
 from pipeline.provenance.verify import verify_all, verify_file, verify_item
 from pipeline.records import VerifyReport
-from tests.support.inverting import Workshop, picture, workshop
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
 
 RGB = np.full((8, 8, 3), 90, dtype=np.uint8)
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -168,3 +172,24 @@ def test_without_the_library_they_are_told_to_be_unchecked(
     assert [check.found for check in report.skipped] == [
         "there, as it came, and not checked; pip install 'dreamcrawl[c2pa]'"
     ]
+
+
+def test_what_was_withdrawn_is_said_of_the_picture_and_of_what_was_made_of_it(shop: Workshop, tmp_path: Path) -> None:
+    guide = shop.add(picture(2))
+    identity = dataclasses.replace(identity_of({"kind": "guided"}), pictures=(shop.item(guide).pixel_sha256,))
+    dream = shop.dream(shop.add(picture(1)), renderer=InvertingRenderer(identity))
+    with shop.catalog.write() as uow:
+        withdrawn = update(ItemRow).where(ItemRow.id == guide)
+        uow.session.execute(withdrawn.values(withdrawn_at=datetime(2026, 3, 1, tzinfo=UTC), withdrawn_reason="noai"))
+    original = tmp_path / "original.png"
+    original.write_bytes(picture(2))
+
+    def said(report: VerifyReport) -> list[str]:
+        assert report.ok
+        return [check.found for check in report.checks if check.name == "withdrawn"]
+
+    words = [f"i{guide}, on 2026-03-01: not to be used; noai"]
+    assert said(verify_file(shop.dreams / dream.file_name, catalog=shop.catalog, store=shop.store)) == words
+    assert said(verify_file(original, catalog=shop.catalog, store=shop.store)) == words
+    assert said(verify_item(guide, catalog=shop.catalog, store=shop.store)) == words
+    assert said(verify_item(dream.item_id, catalog=shop.catalog, store=shop.store)) == []
