@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from pipeline.catalog.modes import MODE, WRITE
 from pipeline.errors import CatalogBusy, CatalogTooNew, WorkspaceUnusable
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in `migrations/versions`; a catalog that has it needs no look at the migrations."""
 
 _LOCK_TIMEOUT_SECONDS = 60.0

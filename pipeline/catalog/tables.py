@@ -392,9 +392,9 @@ class CollectionRow(Base):
     keywords: Mapped[list[str]]
     source: Mapped[str]
     limit: Mapped[int]
-    preset: Mapped[str] = mapped_column(String(64))
+    preset: Mapped[str]  # the name of one, or the path of a recipe file
     network: Mapped[str | None] = mapped_column(String(64))
-    cron: Mapped[str] = mapped_column(String(64))
+    cron: Mapped[str]
     timezone: Mapped[str] = mapped_column(String(64))
     options: Mapped[dict[str, Any] | None]  # exclusions, filters, ..., those that are not as usual
     created_at: Mapped[datetime]
