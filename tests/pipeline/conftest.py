@@ -1,4 +1,4 @@
-"""Fixtures that tests of the pipeline share: catalogs on both databases, keys to sign with."""
+"""Fixtures that tests of the pipeline share: a workspace, catalogs on both databases, keys to sign with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.inverting import Workshop, workshop
 from tests.support.postgres import Server, postgres_server
 
 if TYPE_CHECKING:
     from pipeline.provenance.c2pa import C2paSigner
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workshop]:
+    """A workspace of one's own."""
+    with workshop(tmp_path / "workspace") as made:
+        yield made
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -48,12 +48,6 @@ def shops(tmp_path_factory: pytest.TempPathFactory, signer: C2paSigner) -> Itera
         yield made
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
-
-
 def failed(report: VerifyReport) -> dict[str, str]:
     return {check.name: check.found for check in report.checks if not check.ok}
 

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import threading
 import zlib
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image
 
 from pipeline.provenance.c2pa import C2paSigner, read_credentials
 from pipeline.provenance.verify import verify_file
-from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
 from tests.support.signing import (
     MEDIA_TYPES,
     actions_of,
@@ -30,12 +29,6 @@ from tests.support.signing import (
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
 
 
 @pytest.mark.parametrize("image_format", FORMATS)

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,7 @@ from pipeline.export.samples import key_of
 from pipeline.export.selection import What, check_licenses, objection_to_license
 from pipeline.licenses import license_by_id
 from tests.support.exports import FILES, HOSTILE, check_digests, contents, fill, take, withdraw
-from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
 
 
 def xmp_of(data: bytes) -> Any:

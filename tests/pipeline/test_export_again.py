@@ -7,20 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UsageError, WorkspaceUnusable
 from tests.support.exports import FILES, check_digests, contents, fill, take, withdraw
-from tests.support.inverting import Workshop, workshop
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
+from tests.support.inverting import Workshop
 
 
 def test_a_picture_withdrawn_later_goes_with_the_next_export(shop: Workshop, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,19 +31,8 @@ from pipeline.provenance.replay import replay_derivation
 from pipeline.provenance.rewriting import NotRewritable, with_packet
 from pipeline.provenance.verify import verify_all, verify_file
 from pipeline.store import Store
-from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
 from tests.support.signing import MEDIA_TYPES, state_of, write_keys
-
-
-@pytest.fixture(scope="module")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> C2paSigner:
-    return C2paSigner(make_keys(tmp_path_factory.mktemp("own") / "keys", name="Jane Doe"))
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
 
 
 def sign(shop: Workshop, signer: C2paSigner, *ids: int, **options: Any) -> SigningReport:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,9 @@ from pipeline.catalog.tables import ItemRow
 from pipeline.catalog.values import Derivation
 from pipeline.provenance.containers import find_xmp
 from pipeline.provenance.export_run import export_run
-from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture, workshop
+from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
 
 DERIVED_FROM = ".//{http://ns.adobe.com/xap/1.0/mm/}DerivedFrom"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with workshop(tmp_path / "workspace") as made:
-        yield made
 
 
 def dreamed(shop: Workshop, recipe: dict[str, Any], *, guide: int | None = None) -> tuple[int, Derivation]:
