@@ -21,7 +21,11 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import CatalogBusy, WorkspaceUnusable
+from pipeline.extract import extract_item
+from pipeline.store import Store
+from tests.support.extracting import FieldsAlgorithm, FieldsExtractor
 from tests.support.inverting import picture, workshop
 from tests.support.items import found_near
 from tests.support.small_disk import SmallDisk, small_disk
@@ -127,6 +131,24 @@ def test_an_export_and_the_provenance_of_a_run_go_elsewhere(
             3 if what == "originals" else 1
         )
         run(root, "export-provenance", "r1", "--to", str(tmp_path / "crate"))
+
+
+def test_features_that_cannot_be_kept_are_compared_all_the_same(disk: SmallDisk, copy: Path) -> None:
+    path, store, search = copy / "catalog.sqlite3", Store(copy / "store"), SimilarSearch(FieldsAlgorithm())
+    with open_catalog(path) as catalog:
+        for item_id in (2, 3):
+            assert extract_item(catalog, store, FieldsExtractor(), item_id, search=search) is None
+
+    with disk.read_only(), open_catalog(path, only_reads=True) as catalog:
+        vector = extract_item(catalog, store, FieldsExtractor(), 1, search=search)
+        known = extract_item(catalog, store, FieldsExtractor(), 2, search=search)
+        with catalog.read() as uow:
+            found = [one.item_id for one in search.like(uow, vector, 5)]
+            missing = uow.features.count_missing(search.algorithm.name)
+
+    assert known is None
+    assert sorted(found) == [2, 3]
+    assert missing == 1
 
 
 def test_the_gallery_is_served_with_its_pictures(disk: SmallDisk, root: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 import pipeline.catalog.engine as engine_module
+from flows import wiring
 from pipeline.catalog import search, search_index
 from pipeline.catalog.engine import Catalog, catalog_url, make_engine, open_catalog
 from pipeline.catalog.schema import HEAD
@@ -212,6 +213,19 @@ def test_of_a_large_one_the_newest_are_made_right_at_once_and_the_rest_bit_by_bi
         assert found(catalog, "wind mill") == [1, 2]
         assert len(found(catalog, "picture")) == MORE_THAN_AT_ONCE - 2
         assert out_of_step(catalog, every) == []
+
+
+def test_every_command_makes_some_of_them_anew_when_it_is_done(old: str, tmp_path: Path) -> None:
+    migrated(old, HEAD)
+    change(old, "DELETE FROM search_due", "INSERT INTO search_renewal VALUES (2)")
+
+    environment = wiring.load_environment({"workspace": str(tmp_path), "catalog_url": old})
+    with wiring.open_catalog(environment, only_reads=True) as catalog:
+        assert found(catalog, "wind-mill") == [1, 2]
+
+    with open_catalog(old) as catalog:
+        assert former(catalog) == 0
+        assert found(catalog, "wind-mill") == []
 
 
 def test_documents_of_a_former_version_are_made_anew_some_at_a_time(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
