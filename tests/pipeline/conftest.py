@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.inverting import Workshop, workshop
 from tests.support.postgres import Server, postgres_server
 
 if TYPE_CHECKING:
     from pipeline.provenance.c2pa import C2paSigner
+    from tests.support.inverting import Workshop
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Workshop]:
     """A workspace of one's own."""
+    # Not before the tests are led to PostgreSQL, if they are: it opens catalogs.
+    from tests.support.inverting import workshop
+
     with workshop(tmp_path / "workspace") as made:
         yield made
 
