@@ -173,9 +173,14 @@ def _picture_for_file(table: Mapping[str, Any], digest: Callable[[str, object], 
     return inner
 
 
-def recipe_toml(recipe: Recipe, *, name: str, network: str, description: str = "") -> str:
-    """The recipe as the text of a file that reads back as the same recipe, every field in it."""
-    values = recipe.to_json()
+def recipe_toml(
+    recipe: Recipe, *, name: str, network: str, description: str = "", files: Mapping[str, Path] | None = None
+) -> str:
+    """The recipe as the text of a file that reads back as the same recipe, every field in it.
+
+    files: where guides and masks are, by pixel SHA-256; those that are not there stand as their digest.
+    """
+    values = _with_files(recipe.to_json(), files or {})
     tables = {key: values.pop(key) for key in ("octaves", "mask")}
     objective = values.pop("objective")
     lines = [
@@ -190,6 +195,18 @@ def recipe_toml(recipe: Recipe, *, name: str, network: str, description: str = "
     for term in objective:
         lines += ["", "[[objective]]", *_table(term)]
     return "\n".join(lines) + "\n"
+
+
+def _with_files(value: Any, files: Mapping[str, Path]) -> Any:
+    """The same with `file = "..."` in place of `picture = "<SHA-256>"` where the file is known."""
+    if isinstance(value, list):
+        return [_with_files(each, files) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    inner = {key: _with_files(each, files) for key, each in value.items()}
+    if inner.get("picture") in files:
+        inner["file"] = str(files[inner.pop("picture")])
+    return inner
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:

@@ -88,6 +88,11 @@ def chosen_look(
     return Look(asked, name, card.name, recipe.to_json(), pictures, description)
 
 
+def picture_files(environment: Environment, look: Look) -> dict[str, Path]:
+    """Where the guides and masks of a look from a file are, by pixel SHA-256."""
+    return {_digest_of(environment, path): path for path in look.pictures}
+
+
 def _digest_of(environment: Environment, path: Path) -> str:
     from pipeline.fingerprints import pixel_sha256
     from pipeline.images import read_picture

@@ -121,7 +121,7 @@ def recipe(
     """Print a recipe as a file to change and share, or what differs between two."""
     from dream.recipe_files import recipe_differences, recipe_toml
     from dream.recipes import Recipe
-    from flows.look import chosen_look
+    from flows.look import chosen_look, picture_files
 
     environment = environment_for(workspace)
     first = chosen_look(environment, preset=look, network=network)
@@ -130,7 +130,13 @@ def recipe(
         if as_json:
             print_json({"name": first.name, "network": first.network, "sha256": made.digest(), "recipe": first.recipe})
         else:
-            text = recipe_toml(made, name=first.name, network=first.network, description=first.description)
+            text = recipe_toml(
+                made,
+                name=first.name,
+                network=first.network,
+                description=first.description,
+                files=picture_files(environment, first),
+            )
             output().print(f"{_ABOUT_THE_FILE}\n{text}", end="", markup=False, highlight=False, soft_wrap=True)
         return
     second = chosen_look(environment, preset=other, network=network)

@@ -118,6 +118,30 @@ def test_a_recipe_with_every_kind_of_part_reads_back_as_itself(tmp_path: Path):
     assert found.name == 'a "name"'
 
 
+def test_pictures_stand_in_a_written_file_by_their_path_where_it_is_known(tmp_path: Path):
+    paths = [tmp_path / name for name in ('a "mask".png', "guide.jpg", "sky.png")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    mask, guide, sky = (digest_of(path) for path in paths)
+    unknown = "cd" * 32
+    recipe = EVERYTHING.with_changes(
+        mask=MaskPicture(picture=mask),
+        objective=(
+            GuideTerm(layer="d", picture=guide),
+            GuideTerm(layer="d", picture=unknown),
+            LayerTerm(layer="b", region=MaskPicture(picture=sky)),
+        ),
+    )
+
+    text = recipe_toml(recipe, name="far", network=LITE0, files={mask: paths[0], guide: paths[1], sky: paths[2]})
+
+    found = read(tmp_path, text)
+    assert found.recipe == recipe
+    assert set(found.pictures) == set(paths)
+    assert text.count(unknown) == 1
+    assert not {mask, guide, sky} & set(re.findall("[0-9a-f]{64}", text))
+
+
 def test_a_written_file_names_every_field_that_has_a_value():
     values = tomllib.loads(recipe_toml(EVERYTHING, name="x", network=LITE0))
 

@@ -82,6 +82,19 @@ def test_a_recipe_that_is_printed_reads_back_as_the_same(run: Callable[..., Any]
         }
 
 
+def test_a_printed_recipe_finds_its_guide_from_wherever_it_is_kept(run: Callable[..., Any], tmp_path: Path):
+    (tmp_path / "looks").mkdir()
+    (tmp_path / "looks" / "guide.png").write_bytes(scene_file(5, width=96, height=80))
+    guide = 'preset = "menagerie"\n[[objective]]\nkind = "guide"\nlayer = "block9_expand"\nfile = "guide.png"\n'
+    (tmp_path / "looks" / "led.toml").write_text(guide)
+
+    (tmp_path / "printed.toml").write_text(run("recipe", "looks/led.toml").stdout)
+
+    first, again = (json.loads(run("recipe", name, "--json").stdout) for name in ("looks/led.toml", "printed.toml"))
+    assert again == first
+    assert load_recipe_file(tmp_path / "printed.toml", default_network="none", digest_of=lambda _: "0" * 64).pictures
+
+
 def test_recipe_tells_what_differs_between_two(run: Callable[..., Any], tmp_path: Path):
     (tmp_path / "mine.toml").write_text('preset = "paper-octave"\nsteps = 31\nstrength = 0.5\n')
 
