@@ -89,10 +89,9 @@ def export(
         print_json(asdict(report))
     else:
         console = output()
+        pictures, shards = _count(report.samples, what.removesuffix("s")), _count(report.shards, "shard")
         console.print(
-            f"{report.samples} {what} in {_count(report.shards, 'shard')} ({report.written} written now), "
-            f"{report.bytes / 1e6:.1f} MB",
-            markup=False,
+            f"{pictures} in {shards} ({report.written} written now), {report.bytes / 1e6:.1f} MB", markup=False
         )
         for reason, count in report.left_out.items():
             console.print(f"left out: {count}, {reason}", markup=False)
@@ -101,7 +100,7 @@ def export(
                 f"{report.private} of them may not be passed on: see ATTRIBUTION.md", style="yellow", markup=False
             )
         if report.share_alike:
-            console.print(f"{report.share_alike} of them are share-alike: see ATTRIBUTION.md", markup=False)
+            console.print(f"share-alike: {report.share_alike}, see ATTRIBUTION.md", markup=False)
         console.print(report.folder, markup=False, soft_wrap=True)
     if not report.samples:
         which = f" that matched the keyword {keyword!r}" if keyword is not None and not report.left_out else ""

@@ -237,7 +237,8 @@ def _print_garbage(report: GcReport) -> None:
         output().print()
     size = f"{report.files} files, {bytes_text(report.bytes)}"
     if report.traces:
-        size += f", and what the catalog has of the looks of {report.traces} pictures"
+        pictures = "one picture" if report.traces == 1 else f"{report.traces} pictures"
+        size += f", and what the catalog has of the looks of {pictures}"
     if not rows and not report.traces:
         output().print("nothing to let go of")
     elif report.deleted:

@@ -38,7 +38,8 @@ def test_export_says_what_it_wrote_and_what_it_left_out(run: Callable[..., Any],
     assert told.exit_code == again.exit_code == 0
     assert "2 originals in 1 shard (1 written now)" in told.stdout
     assert "left out: 1, licence does not permit sharing" in told.stdout
-    assert "1 of them are share-alike" in told.stdout
+    assert "share-alike: 1, see ATTRIBUTION.md" in told.stdout
+    assert "1 original in 1 shard" in run("--to", "one", "--license", "CC-BY-4.0").stdout
     report = json.loads(again.stdout)
     assert {name: report[name] for name in ("samples", "shards", "written", "share_alike")} == {
         "samples": 2,
