@@ -1,8 +1,22 @@
-"""`python -m flows` is the `dreamcrawl` command."""
+"""The `dreamcrawl` command, also as `python -m flows`."""
 
 from __future__ import annotations
 
-from flows.cli import main
+import sys
+
+_INTERRUPTED = 130  # as `flows.commands.common.ExitCode` says, which takes a while to load
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it still loads is no traceback either."""
+    try:
+        from flows.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("dreamcrawl: interrupted; nothing was begun\n")
+        sys.exit(_INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

@@ -64,14 +64,16 @@ class PlainReporter:
         self._last[stage] = float("inf") if finished else now
         count = _count(done, total)
         left = _time_left(now - started, done, total)
-        print(" ".join(filter(None, (f"{stage}: {count}", note, left))), file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
+        self.say(" ".join(filter(None, (f"{stage}:", count, note, left))))
 
     def details(self, stage: str, lines: Sequence[str]) -> None:
         """Nothing: lines that are printed do not go away again."""
 
     def say(self, line: str) -> None:
         """Print the line."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - plain progress is lines
+        # In one piece, so that neither another process nor Ctrl-C comes between a line and its end.
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def _time_left(elapsed: float, done: float, total: float | None) -> str:

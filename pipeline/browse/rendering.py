@@ -52,6 +52,7 @@ def make_renderer(title: str, static: dict[str, bytes]) -> Render:
     )
     environment.filters.update(
         web=web_address,
+        address=views.address_text,
         number=views.number_text,
         count=views.count_text,
         filesize=views.bytes_text,

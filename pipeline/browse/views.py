@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from pipeline.browse.state import View
 from pipeline.catalog.gallery_values import Count, Facets, FacetValue, GalleryPage, RunBreakdown, Sort
@@ -196,6 +197,11 @@ def count_text(count: Count) -> str:
 def number_text(number: int) -> str:
     """`10 000`, with narrow no-break spaces."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+def address_text(url: str) -> str:
+    """An address as people write it: of a file of one's own its path, with its spaces and letters."""
+    return unquote(url.removeprefix("file://")) if url.startswith("file:///") else url
 
 
 def bytes_text(size: int) -> str:

@@ -37,6 +37,22 @@ def test_help_loads_none_of_the_heavy_libraries(arguments: list[str]):
     assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
+def test_interrupted_while_it_still_loads_the_command_ends_in_a_line(tmp_path: Path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'flows.commands.sources': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from flows.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "dreamcrawl: interrupted; nothing was begun\n"
+
+
 def test_the_version_is_printed_without_a_command(tmp_path: Path):
     done = dreamcrawl("--version", cwd=tmp_path)
 

@@ -101,9 +101,11 @@ def test_plain_lines_have_the_counts_and_no_details(capsys: pytest.CaptureFixtur
     reporter.details("crawl", ["a.org: 2 under way"])
     reporter.step("crawl", 2, 50, "2 fetched")
     reporter.step("crawl", 50, 50, "50 fetched")
+    reporter.step("prefect", 0, None, "its server starts")
 
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
+    assert lines[2] == "prefect: its server starts"
     assert lines[0].startswith("crawl: 1/50 1 fetched")
     assert lines[1].startswith("crawl: 50/50 50 fetched")
 

@@ -136,6 +136,16 @@ def test_hostile_texts_are_shown_and_never_obeyed(hostile_pages):
             assert urlsplit(urljoin(BASE, link)).scheme in {"http", "https"}, link
 
 
+def test_a_file_of_ones_own_is_named_by_its_path_and_not_linked_to(tmp_path):
+    entry = {"title": "Mill", "source": "file:///home/anna/Gr%C3%B6%C3%9Fe%201/%3Cb%3Emill.jpg"}
+    with workshop(tmp_path) as opened:
+        add(opened, scene_file(1), entry, run_id=None)
+        page = page_of(client_of(opened), "/items/i1")
+
+    assert "/home/anna/Größe 1/<b>mill.jpg" in page.text
+    assert not [link for link in page.links if link.startswith("file:")]
+
+
 def test_links_beyond_the_gallery_are_web_addresses_that_are_told_nothing(pages, hostile_pages):
     outside = []
     for walked in (pages, hostile_pages):
