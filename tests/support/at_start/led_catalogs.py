@@ -53,16 +53,16 @@ class _Finder(MetaPathFinder):
 
 
 def _led(engine: Any, open_catalog: Callable[..., Any]) -> Callable[..., Any]:
-    def led(url_or_path: str | Path, *, create: bool = True) -> Any:
+    def led(url_or_path: str | Path, *, create: bool = True, **options: Any) -> Any:
         path = engine.sqlite_path(engine.catalog_url(url_or_path))
         # What cannot be opened at all is for the program to refuse.
         if path is None or path.is_dir() or (not path.exists() and not create):
-            return open_catalog(url_or_path, create=create)
+            return open_catalog(url_or_path, create=create, **options)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError:
-            return open_catalog(url_or_path, create=create)
-        return open_catalog(address_of(path), create=create)
+            return open_catalog(url_or_path, create=create, **options)
+        return open_catalog(address_of(path), create=create, **options)
 
     return led
 
