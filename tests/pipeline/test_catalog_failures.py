@@ -282,6 +282,7 @@ def test_a_statement_that_the_server_stops_is_no_fault_of_another_process(url: s
 def test_a_server_that_stops_and_starts_again_costs_one_unit_of_work(server: OwnServer, url: str) -> None:
     with open_catalog(url) as catalog:
         keep(catalog)
+        server.execute("CHECKPOINT")  # those of the tests do not wait for their disk
 
         def work(uow: UnitOfWork) -> None:
             uow.collections.add(**{**COLLECTION, "name": "weekly"})
