@@ -192,6 +192,16 @@ def _add_dream(document: _Document, dream: Dream, *, run_id: str) -> None:
     document.relate("wasGeneratedBy", entity=entity, activity=activity)
     for used in (original, *(_add_picture(document, each, run_id=None) for each in dream.inputs), weights):
         document.relate("used", activity=activity, entity=used)
+    if signature := _part(manifest, "signature"):
+        signer = document.add(
+            "agent",
+            f"dreamcrawl:signer-{_token(str(signature.get('certificate_sha256')))}",
+            {
+                "prov:label": str(signature.get("signer")),
+                "dreamcrawl:certificate_sha256": str(signature.get("certificate_sha256")),
+            },
+        )
+        document.relate("wasAttributedTo", entity=entity, agent=signer)
     if starts_from_picture({"recipe": made.recipe}):
         document.relate("wasDerivedFrom", generatedEntity=entity, usedEntity=original, activity=activity)
 

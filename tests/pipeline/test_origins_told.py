@@ -14,21 +14,25 @@ from sqlalchemy import update
 
 from pipeline.catalog.tables import ItemRow
 from pipeline.catalog.values import Derivation
+from pipeline.provenance.c2pa import C2paSigner
 from pipeline.provenance.containers import find_xmp
 from pipeline.provenance.export_run import export_run
 from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
+from tests.support.prov_constraints import violations
 
 DERIVED_FROM = ".//{http://ns.adobe.com/xap/1.0/mm/}DerivedFrom"
 
 
-def dreamed(shop: Workshop, recipe: dict[str, Any], *, guide: int | None = None) -> tuple[int, Derivation]:
+def dreamed(
+    shop: Workshop, recipe: dict[str, Any], *, guide: int | None = None, **options: Any
+) -> tuple[int, Derivation]:
     """A run with one dream."""
     with shop.catalog.write() as uow:
         run_id = uow.runs.start("dream", keywords=[], source=None, parameters={}, process="h:1:1", version="0.1.0")
     identity = identity_of(recipe)
     if guide is not None:
         identity = dataclasses.replace(identity, pictures=(shop.item(guide).pixel_sha256,))
-    return run_id, shop.dream(shop.add(picture(1)), renderer=InvertingRenderer(identity), run_id=run_id)
+    return run_id, shop.dream(shop.add(picture(1)), renderer=InvertingRenderer(identity), run_id=run_id, **options)
 
 
 def told(shop: Workshop, run_id: int, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -89,3 +93,17 @@ def test_a_withdrawn_guide_is_named_in_no_export(shop: Workshop, tmp_path: Path)
     texts = {path.name: path.read_bytes() for path in (tmp_path / "told").rglob("*") if path.is_file()}
     assert {"provenance.prov.json", "ro-crate-metadata.json"} <= set(texts)
     assert not any(b"secret pattern" in text or b"Somebody Else" in text for text in texts.values())
+
+
+def test_who_signed_a_dream_is_an_agent_of_it(shop: Workshop, signer: C2paSigner, tmp_path: Path) -> None:
+    run_id, dream = dreamed(shop, {"kind": "x"}, signer=signer)
+
+    prov, _crate = told(shop, run_id, tmp_path / "told")
+
+    entity = f"sha256:{dream.blob_sha256}"
+    [agent] = [each["prov:agent"] for each in prov["wasAttributedTo"].values() if each["prov:entity"] == entity]
+    assert prov["agent"][agent] == {
+        "prov:label": "Jane Doe",
+        "dreamcrawl:certificate_sha256": signer.keys.certificate_sha256,
+    }
+    assert violations(prov) == []
