@@ -153,12 +153,12 @@ class Work:
 
     def everything(self) -> None:
         """All of it, in some order, and in the end what makes it complete whatever the order was."""
-        # What older versions kept has to be signed first: an ingest links to what is signed.
         self._do("migrate", self._nothing)
-        self._do("find", self._find)
-        middle = [self.opine, self.decide, self.stylize, self.merge, self.collect, self.mend, *[self.ingest] * 4]
+        # What older versions kept is signed at any time: the groups are the same in the end.
+        middle = [self.find, self.opine, self.decide, self.stylize, self.merge, self.collect, self.mend]
+        middle += [self.ingest] * 4
         self._chance.shuffle(middle)
-        for stage in (*middle, self.ingest_all, self.stylize, self.merge, self.collect):
+        for stage in (*middle, self.ingest_all, self.find, self.stylize, self.merge, self.collect):
             self._do(stage.__name__, stage)
 
     def _do(self, name: str, stage: Callable[[Catalog], None]) -> None:
@@ -174,7 +174,8 @@ class Work:
         with Examiner(DEFAULT_LIMITS) if self._job.workers else ExaminerHere(DEFAULT_LIMITS) as examiner:
             yield examiner
 
-    def _find(self, catalog: Catalog) -> None:
+    def find(self, catalog: Catalog) -> None:
+        """The duplicates of all that nobody has looked for."""
         find_duplicates(catalog, self._store, near_distance=DEFAULT_NEAR_DISTANCE, sign=_signature)
 
     def ingest(self, catalog: Catalog) -> None:
