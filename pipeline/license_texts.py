@@ -62,11 +62,12 @@ _MACHINES = (
 # "not": beside a deed it may well say that no restrictions are known, or that nobody is liable.
 _RESERVED = re.compile(
     rf"{_RESERVED_WORDS}"
-    rf"|\b(?:may|must|shall|can|do)\s*not\b[^.;\n]{{0,40}}\b{_USE}\w*"
+    rf"|\b(?:(?:may|must|shall|can|do)\s*not (?:be )?(?:\w+ly )?|no part\b[^.;\n]{{0,60}})\b{_USE}\w*"
     r"(?![^.;\n]{0,60}(?:commercial|credit|attribution|naming|imply|endorse))"
     rf"|\b(?:no|not|never|prohibited|forbidden)\b[^.;\n]{{0,80}}\bwithout (?:\w+ ){{0,4}}{_LEAVE}\b"
     rf"|(?<!commercial )\b{_USE}\w* (?:is |are )?(?:strictly )?(?:prohibited|forbidden)\b"
-    rf"|\b{_LEAVE} (?:is )?(?:required|needed)\b|\b(?:by|with) {_LEAVE} only\b"
+    rf"|(?<!\bno )(?<!\bno further )\b{_LEAVE} (?:is )?(?:required|needed)\b|\b(?:by|with) {_LEAVE} only\b"
+    r"|\bnur mit (?:\w+ ){0,3}(?:genehmigung|zustimmung|erlaubnis)\b"
     r"|\b(?:personal|private|editorial|educational) (?:use|purposes) only\b"
     r"|\bonly for (?:personal|private|editorial) use\b|\brights[\s-]managed\b"
     r"|\bnur (?:f\u00fcr den|zum) (?:privaten|pers\u00f6nlichen) gebrauch\b"
