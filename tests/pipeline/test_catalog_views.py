@@ -128,8 +128,12 @@ def test_any_program_that_reads_sqlite_finds_views_and_search(tmp_path: Path) ->
         titles = plain.execute("SELECT title FROM pictures ORDER BY picture").fetchall()
         stored = [tmp_path / "store" / name for (name,) in plain.execute("SELECT stored_file FROM pictures")]
         searched = plain.execute("SELECT rowid FROM search_fts WHERE search_fts MATCH 'riv*'").fetchall()
+        # As Datasette asks, given `_fts_table=search_fts&_fts_pk=picture`.
+        matched = "SELECT rowid FROM search_fts WHERE search_fts MATCH '\"river\"'"
+        found = plain.execute(f"SELECT title FROM pictures WHERE picture IN ({matched})").fetchall()
 
     assert views == set(COLUMNS)
     assert titles == [("Mill",), ("Cat",)]
     assert all(each.is_file() for each in stored)
     assert searched == [(1,)]
+    assert found == [("Mill",)]
