@@ -345,7 +345,7 @@ def _tell_of_unsearched(environment: Environment) -> None:
     from pipeline.duplicates.signatures import ALGORITHM
 
     with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
-        missing = uow.duplicates.unsigned(ALGORITHM, limit=1) or uow.duplicates.unsearched(ALGORITHM, limit=1)
+        missing = uow.duplicates.some_unsigned(ALGORITHM)
     if missing:
         output().print("\nSome pictures were never compared with the others: dreamcrawl duplicates find does that")
 

@@ -60,16 +60,18 @@ def find_duplicates(
     """
     signed, unreadable = _sign_all(catalog, store, sign, on_progress)
     search = DuplicateSearch(near_distance)
-    searched = pairs = linked = parted = 0
+    searched = pairs = linked = parted = last_id = 0
     while True:
         with catalog.write() as uow:
-            batch = uow.duplicates.unsearched(ALGORITHM, limit=_AT_ONCE)
+            # Each time from the last one on: to pass by all that is done would take longer than to search.
+            batch = uow.duplicates.unsearched(ALGORITHM, after_id=last_id, limit=_AT_ONCE)
             for item_id in batch:
                 found = search_item(uow, search, item_id)
                 pairs, linked, parted = pairs + found.pairs, linked + found.linked, parted + found.parted
         searched += len(batch)
-        if not batch:
+        if not batch and not last_id:
             return FindReport(signed, unreadable, searched, pairs, linked, parted)
+        last_id = batch[-1] if batch else 0  # once more, for those that are to be searched again
         if on_progress is not None:
             on_progress(signed + searched)
 

@@ -19,16 +19,18 @@ from sqlalchemy import text
 
 import pipeline.catalog.engine as engine_module
 from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.catalog.repositories.duplicates import Duplicates
 from pipeline.catalog.schema import known_revisions
 from pipeline.duplicates import stars
 from pipeline.duplicates.finding import FindReport, find_duplicates
-from pipeline.duplicates.signatures import Signature, sign
+from pipeline.duplicates.signatures import ALGORITHM, Signature, sign
 from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 from pipeline.images import ImageLimits, decode
 from pipeline.ingest.single import ingest_file
 from pipeline.store import Store
 from tests.support import plain_sql
 from tests.support.ingesting_process import ExaminerHere
+from tests.support.items import add_items
 from tests.support.pictures import file_of, scene
 
 # Neighbours of this row are near duplicates, its two ends are not: what is linked depends on what came first.
@@ -218,3 +220,25 @@ def test_every_copy_is_linked_however_many_there_are(shop: Workshop) -> None:
         shop.find(catalog)
 
         assert [centre for centre, _distance in groups(catalog).values()] == [None] + 31 * [1]
+
+
+def test_what_is_done_is_not_gone_through_again_for_every_batch(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = signature(picture(0, "plain"))
+    with open_catalog(shop.root / "catalog.sqlite3") as catalog:
+        with catalog.write() as uow:
+            for item_id in add_items(uow, 120):
+                uow.duplicates.sign(item_id, algorithm=ALGORITHM, hashes=flat.hashes, views=flat.views, searched=False)
+        asked: list[int] = []
+        unsearched = Duplicates.unsearched
+
+        def spy(self: Duplicates, algorithm: str, *, after_id: int = 0, limit: int = 100) -> list[int]:
+            asked.append(after_id)
+            return unsearched(self, algorithm, after_id=after_id, limit=limit)
+
+        monkeypatch.setattr(Duplicates, "unsearched", spy)
+
+        assert shop.find(catalog).searched == 120
+
+    assert asked == [0, 50, 100, 120, 0]  # last from the start, for those that were to be searched again

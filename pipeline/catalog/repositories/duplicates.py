@@ -19,6 +19,7 @@ _PAIR = table_of(DuplicatePairRow)
 _ITEM = table_of(ItemRow)
 _FEATURE = table_of(FeatureRow)
 _USABLE = _ITEM.c.withdrawn_at.is_(None)
+_OLDEST = 1000  # to look at all of a million takes a second
 
 
 class Duplicates(Repository):
@@ -104,10 +105,16 @@ class Duplicates(Repository):
         query = select(_ITEM).where(_ITEM.c.id > after_id, _USABLE, ~signed).order_by(_ITEM.c.id).limit(limit)
         return self._all(Item, query)
 
-    def unsearched(self, algorithm: str, *, limit: int = 100) -> list[int]:
+    def some_unsigned(self, algorithm: str) -> bool:
+        """Whether any of the oldest items has no signature of this algorithm; these are the last to be without one."""
+        oldest = select(_ITEM.c.id).where(_USABLE).order_by(_ITEM.c.id).limit(_OLDEST).subquery()
+        signed = exists().where(_SIGNATURE.c.item_id == oldest.c.id, _SIGNATURE.c.algorithm == algorithm)
+        return self._session.execute(select(oldest.c.id).where(~signed).limit(1)).first() is not None
+
+    def unsearched(self, algorithm: str, *, after_id: int = 0, limit: int = 100) -> list[int]:
         """Ids of items that are signed, but whose duplicates nobody has looked for; lowest first."""
         query = select(_SIGNATURE.c.item_id).where(
-            _SIGNATURE.c.searched.is_(False), _SIGNATURE.c.algorithm == algorithm
+            _SIGNATURE.c.item_id > after_id, _SIGNATURE.c.searched.is_(False), _SIGNATURE.c.algorithm == algorithm
         )
         return [int(one) for one in self._session.execute(query.order_by(_SIGNATURE.c.item_id).limit(limit)).scalars()]
 
