@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from dream.networks.cards import NETWORKS, NetworkCard, network_card
 from dream.networks.imported import find_card, imported_names, remove_imported
 from dream.networks.inventory import LayerInfo
-from dream.networks.weights import OnProgress, ensure_for_card, import_weights, known_digest, pinned_card
+from dream.networks.weights import (
+    OnProgress,
+    card_is_here,
+    ensure_for_card,
+    import_weights,
+    known_digest,
+    pinned_card,
+)
 
 if TYPE_CHECKING:
     from dream.networks.importing import import_network
@@ -24,6 +31,7 @@ __all__ = [
     "import_weights",
     "imported_names",
     "known_digest",
+    "layers_of",
     "load_card",
     "load_network",
     "network_card",
@@ -94,3 +102,21 @@ def load_card(
     from dream.networks.loading import build_network
 
     return build_network(pinned_card(card, weights_folder), weights)
+
+
+def layers_of(name: str, *, weights_folder: Path) -> tuple[LayerInfo, ...]:
+    """Every layer of the network `name` that an objective can name; nothing is fetched for it.
+
+    Raises:
+        UnknownName: no network has this name.
+        WeightsCorrupt, NetworkInvalid: its weights are here, and damaged.
+    """
+    card = find_card(name, weights_folder)
+    if card.imported or card_is_here(card, weights_folder):
+        return load_card(card, weights_folder=weights_folder, offline=True).layers
+    from dream.runtime import configure
+
+    configure()
+    from dream.networks.loading import layers_without_weights
+
+    return layers_without_weights(card)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import keras
 
-    from dream.networks.network import Network
-
 
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "DepthwiseConv2dNative"})
 
@@ -62,11 +60,6 @@ class View(NamedTuple):
     height: int
     width: int
     spacing: int
-
-
-def layer_inventory(network: Network) -> tuple[LayerInfo, ...]:
-    """Every layer of the network that an objective can name, in the order the network computes them."""
-    return network.layers
 
 
 def computing_layers(model: keras.Model) -> list[Any]:

@@ -8,6 +8,7 @@ from dream.networks.architectures import build_untrained, load_keras_weights
 from dream.networks.cards import Form, NetworkCard
 from dream.networks.efficientnet_lite0 import build_efficientnet_lite0
 from dream.networks.inception_v3 import canonical_names
+from dream.networks.inventory import LayerInfo, inventory
 from dream.networks.keras_body import keras_network
 from dream.networks.network import Network
 from dream.networks.torch_file import read_torch_file
@@ -38,3 +39,13 @@ def build_network(card: NetworkCard, file: Path) -> Network:
             model = build_untrained(architecture)
             load_keras_weights(model, file, architecture, file.name)
             return keras_network(card, model, canonical_names(model))
+
+
+def layers_without_weights(card: NetworkCard) -> tuple[LayerInfo, ...]:
+    """The layers of a network that this program can build, as its file would have them.
+
+    Raises:
+        UnknownName: the card is for an architecture that is not known here.
+    """
+    model = build_untrained(card.architecture or card.name)
+    return tuple(inventory(model, canonical_names(model)))

@@ -97,13 +97,13 @@ def layers(
     convolutions: Annotated[bool, typer.Option("--convolutions", help="Only the convolutions.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print every layer that a dream can name: its shape and parameters, what it sees, and what it costs."""
-    from dream.networks import load_network
-    from dream.networks.inventory import layer_inventory
+    """Print every layer that a dream can name: its shape and parameters, what it sees, and what it costs.
 
-    environment = environment_for(workspace)
-    network = load_network(name, weights_folder=environment.workspace.weights, offline=environment.values.dream.offline)
-    every = layer_inventory(network)
+    Nothing is fetched for it.
+    """
+    from dream.networks import layers_of
+
+    every = layers_of(name, weights_folder=environment_for(workspace).workspace.weights)
     chosen = [layer for layer in every if layer.is_convolution or not convolutions]
     most = max(layer.macs_per_pixel for layer in every) or 1.0
     if as_json:

@@ -83,6 +83,26 @@ def test_layers_prints_the_convolutions_alone_and_everything_as_json(workspace: 
     assert {"channels", "total_stride", "receptive_field", "macs_per_pixel", "convolutions"} <= set(rows[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "convolutions", "parameters"),
+    [("inception_v3", 94, "21,802,784"), ("vgg16", 13, "14,714,688"), ("mobilenet_v2", 52, "2,257,984")],
+)
+def test_layers_are_listed_before_any_weights_are_here(tmp_path: Path, name: str, convolutions: int, parameters: str):
+    done = dreamcrawl("networks", "layers", name, "-w", str(tmp_path / "w"))
+
+    assert done.exit_code == 0, done.output
+    head, _, *rows = done.stdout.splitlines()
+    assert head.startswith(f"{name}: {convolutions} convolutions, {parameters} parameters, ")
+    names = [row.split()[0] for row in rows]
+    if name == "inception_v3":
+        assert [each for each in names if each.startswith("mixed") and "_" not in each] == [
+            f"mixed{index}" for index in range(11)
+        ]
+        assert sum("Conv2D" in row for row in rows) == 94
+        assert "(None, None, None, 2048)" in next(row for row in rows if row.startswith("mixed10"))
+    assert not (tmp_path / "w").exists()
+
+
 def test_list_shows_where_each_network_comes_from_and_whether_it_is_here(workspace: str):
     rows = {row["name"]: row for row in json.loads(dreamcrawl("networks", "list", "--json", "-w", workspace).stdout)}
     table = dreamcrawl("networks", "list", "-w", workspace).stdout
