@@ -302,6 +302,31 @@ def test_a_server_that_stops_and_starts_again_costs_one_unit_of_work(server: Own
 
 
 @pytest.mark.slow
+def test_the_gallery_says_that_the_server_is_away_and_goes_on_when_it_is_back(
+    server: OwnServer, url: str, tmp_path: Path
+) -> None:
+    from fastapi.testclient import TestClient
+
+    from pipeline.browse.app import create_app
+    from pipeline.store import Store
+
+    with open_catalog(url) as catalog:
+        server.execute("CHECKPOINT")
+        app = create_app(catalog=catalog, store=Store(tmp_path / "store"), thumbnails=tmp_path / "thumbnails")
+        client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+        assert client.get("/").status_code == 200
+        server.stop()
+        try:
+            pages = [client.get(address) for address in ("/", "/items/i1", "/api/items", "/runs")]
+        finally:
+            server.start()
+
+        assert [page.status_code for page in pages] == [503] * 4
+        assert all("see that the server runs" in page.text for page in pages)
+        assert client.get("/").status_code == 200
+
+
+@pytest.mark.slow
 def test_a_database_that_is_dropped_is_missed(server: OwnServer, url: str) -> None:
     with open_catalog(url) as catalog:
         keep(catalog)
