@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 _INTERRUPTED = 130  # as `flows.commands.common.ExitCode` says, which takes a while to load
@@ -9,6 +10,10 @@ _INTERRUPTED = 130  # as `flows.commands.common.ExitCode` says, which takes a wh
 
 def main() -> None:
     """Run the command line; Ctrl-C while it still loads is no traceback either."""
+    for stream in (sys.stdout, sys.stderr):
+        # Where the terminal has no letter for it, as in the locale C of some systems, its number is better than an end.
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
     try:
         from flows.cli import main as run
 

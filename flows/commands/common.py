@@ -98,7 +98,8 @@ def where(environment: Environment) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    is_utf8 = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+    text = json.dumps(value, indent=2, ensure_ascii=not is_utf8, default=str)
     # Names of files that are no text have surrogates in them, which JSON can only escape.
     print(text.encode("utf-8", "backslashreplace").decode())  # noqa: T201 - this is the output
 

@@ -53,6 +53,20 @@ def test_interrupted_while_it_still_loads_the_command_ends_in_a_line(tmp_path: P
     assert done.stderr == "dreamcrawl: interrupted; nothing was begun\n"
 
 
+def test_where_stdout_has_no_letter_for_it_the_number_stands_and_json_stays_json(tmp_path: Path):
+    folder = tmp_path / "Größe"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.__main__ import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", code, "config", "--workspace", str(folder)]
+
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    answer = subprocess.run([*command, "--json"], cwd=tmp_path, env=environment, capture_output=True, check=True)
+
+    assert rb"Gr\xf6\xdfe" in told.stdout
+    rows = {row["name"]: row["value"] for row in json.loads(answer.stdout)}
+    assert rows["workspace"] == str(folder)
+
+
 def test_the_version_is_printed_without_a_command(tmp_path: Path):
     done = dreamcrawl("--version", cwd=tmp_path)
 
