@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -21,6 +22,8 @@ from flows.commands.common import (
 from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment, open_catalog, open_store, software_version
 
+# In the address of a database: before its host, or in its query.
+_PASSWORD = re.compile(r"(://[^/:@]*:)[^@]+(?=@)|(password=)[^&]+")
 _STATUS_WORDS = {"items": "pictures", "derivations": "dreams", "blobs": "stored files"}
 
 
@@ -204,7 +207,10 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
 def config(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Print every setting with its value and where it comes from."""
     environment = environment_for(workspace)
-    rows = environment.settings.listing()
+    rows = [
+        replace(row, value=_PASSWORD.sub(r"\1\2***", row.value)) if row.name == "catalog_url" else row
+        for row in environment.settings.listing()
+    ]
     if as_json:
         print_json([asdict(row) for row in rows])
         return

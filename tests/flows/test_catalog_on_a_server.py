@@ -92,3 +92,29 @@ def test_a_server_that_is_away_is_told_in_one_line_without_the_password(
     assert len(refused.output.strip().splitlines()) == 1
     assert "see that the server runs" in refused.stderr
     assert "secret" not in refused.output
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:secret@db.example:5432/dreams", "postgresql://me:***@db.example:5432/dreams"),
+        (
+            "postgresql://db.example/dreams?password=secret&user=me",
+            "postgresql://db.example/dreams?password=***&user=me",
+        ),
+        ("postgresql://me:secret:/secret@db.example/dreams", "postgresql://me:***@db.example/dreams"),
+        ("postgresql://me@db.example/dreams", "postgresql://me@db.example/dreams"),
+    ],
+)
+def test_the_settings_are_printed_without_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, shown: str
+) -> None:
+    from flows.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DREAMCRAWL_CATALOG_URL", address)
+
+    plain, as_json = (CliRunner().invoke(app, ["config", *more]).stdout for more in ((), ("--json",)))
+
+    assert "secret" not in plain + as_json
+    assert {row["name"]: row["value"] for row in json.loads(as_json)}["catalog_url"] == shown
