@@ -49,7 +49,9 @@ def download(address: str, partial: Path, on_progress: Callable[[int, int | None
         except (OSError, http.client.HTTPException) as error:
             failures = 1 if _length(partial) > before else failures + 1
             if failures >= _ATTEMPTS_WITHOUT_PROGRESS:
-                raise DownloadFailed(str(error) or type(error).__name__) from error
+                # urllib wraps what went wrong in words of its own.
+                reason = getattr(error, "reason", None) or error
+                raise DownloadFailed(str(reason) or type(error).__name__) from error
             time.sleep(_PAUSE_SECONDS * failures)
         else:
             return
