@@ -60,6 +60,12 @@ def derivations(session: Session, derivation_ids: Sequence[int]) -> dict[int, De
     return {row["id"]: value_of(Derivation, row) for row in rows}
 
 
+def dreamed_ids(session: Session, item_ids: Sequence[int]) -> frozenset[int]:
+    """Those of these items that have a derivation."""
+    found = _rows(session, select(_DERIVATION.c.item_id).distinct(), _DERIVATION.c.item_id, item_ids)
+    return frozenset(int(row["item_id"]) for row in found)
+
+
 def blobs(session: Session, digests: Sequence[str]) -> dict[str, Blob]:
     """Files of the store by digest; those that the catalog knows."""
     rows = _rows(session, select(_BLOB), _BLOB.c.sha256, digests)

@@ -48,7 +48,8 @@ class Selection:
         licenses: As `pipeline.license_choices` has them for all commands: `shareable` (the picture, or the dream of it,
             may be passed on), another group, a kind such as `CC-BY`, or an id; a picture is taken when it is under one
             of them. What may not be passed on is taken by `any` and `unknown` only.
-        near_duplicates: Whether pictures near to another are taken too.
+        near_duplicates: Whether pictures near to another are taken too. A dream of such a one is taken anyhow
+            where there is none of the picture in front, for which it stands in then.
     """
 
     what: What = What.ORIGINALS
@@ -97,12 +98,11 @@ def choose(catalog: Catalog, selection: Selection) -> Chosen:
     left_out: Counter[str] = Counter()
     # Those that may not be shown, too: the report tells of them.
     has_dreams = True if selection.what is What.DREAMS else None
-    wanted = ItemFilter(
-        keyword=selection.keyword, has_derivations=has_dreams, near_duplicates=selection.near_duplicates
-    )
+    near_duplicates = selection.near_duplicates or selection.what is What.DREAMS
+    wanted = ItemFilter(keyword=selection.keyword, has_derivations=has_dreams, near_duplicates=near_duplicates)
     with catalog.read() as uow:
         withdrawn = export_queries.withdrawn_ids(uow.session)
-    for item, derivation, inputs in _candidates(catalog, wanted, selection.what):
+    for item, derivation, inputs in _candidates(catalog, wanted, selection):
         objection = _objection(item, derivation, inputs, selection, withdrawn)
         if objection is None:
             entries.append((item.id, derivation.id if derivation else 0))
@@ -147,13 +147,17 @@ def _objection(
 
 
 def _candidates(
-    catalog: Catalog, wanted: ItemFilter, what: What
+    catalog: Catalog, wanted: ItemFilter, selection: Selection
 ) -> Iterator[tuple[Item, Derivation | None, Mapping[int, Item]]]:
-    after = 0
+    after, what = 0, selection.what
     while True:
         with catalog.read() as uow:
             page = uow.items.list(wanted, limit=PAGE, after_id=after)
             ids = [item.id for item in page]
+            if not selection.near_duplicates and what is What.DREAMS:
+                fronts = [item.near_duplicate_of_id for item in page if item.near_duplicate_of_id is not None]
+                told = export_queries.dreamed_ids(uow.session, fronts)
+                ids = [item.id for item in page if item.near_duplicate_of_id not in told]
             dreams = export_queries.derivations_of(uow.session, ids) if what is What.DREAMS else []
             inputs = export_queries.items(uow.session, input_ids(dreams))
         if not page:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.errors import UsageError
 from pipeline.export.samples import key_of
-from pipeline.export.selection import What, check_licenses, objection_to_license
+from pipeline.export.selection import Selection, What, check_licenses, objection_to_license
 from pipeline.licenses import license_by_id
 from tests.support.exports import FILES, HOSTILE, check_digests, contents, fill, take, withdraw
 from tests.support.inverting import InvertingRenderer, Workshop, identity_of, picture
@@ -217,6 +217,23 @@ def test_a_dream_is_labelled_by_the_strictest_licence_of_its_pictures(shop: Work
     with shop.catalog.write() as uow:
         uow.items.doubt_license(guide)
     assert take(shop, tmp_path / "later", what=What.DREAMS).left_out == {"licence does not permit sharing": 1}
+
+
+def test_without_near_duplicates_a_dream_is_taken_where_there_is_none_of_the_picture_in_front(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    front, copy = shop.add(picture(1), license_id="unknown"), shop.add(picture(2), license_id="CC0-1.0")
+    free, other = (shop.add(picture(n), license_id="CC0-1.0") for n in (3, 4))
+    with shop.catalog.write() as uow:
+        uow.duplicates.link(copy, front, distance=2)
+        uow.duplicates.link(other, free, distance=2)
+    dreams = [shop.dream(each) for each in (copy, free, other)]
+
+    report = take(shop, tmp_path / "out", selection=Selection(What.DREAMS, near_duplicates=False))
+
+    taken = [json.loads(path.read_bytes())["sha256"] for path in sorted((tmp_path / "out/00000").glob("*.json"))]
+    assert taken == [each.blob_sha256 for each in dreams[:2]]
+    assert (report.samples, dict(report.left_out)) == (2, {})
 
 
 def test_what_may_not_be_passed_on_is_counted_and_marked_where_it_is_taken(shop: Workshop, tmp_path: Path) -> None:
