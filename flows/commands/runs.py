@@ -19,6 +19,7 @@ from flows.commands.common import (
     print_table,
     printable,
     shows_errors,
+    where,
 )
 from flows.progress import bytes_text
 from flows.wiring import open_catalog
@@ -113,7 +114,8 @@ def show(
     from pipeline.catalog import queries
     from pipeline.errors import NotFound
 
-    with open_catalog(existing_environment(workspace), only_reads=True) as catalog, catalog.read() as uow:
+    environment = existing_environment(workspace)
+    with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         found = uow.runs.get(parse_id(run, "r"))
         if found is None:
             raise NotFound(f"there is no run {run}; `dreamcrawl runs` lists them")
@@ -131,7 +133,7 @@ def show(
     _print_run(found, funnel)
     _print_causes(explanation)
     _print_hosts(funnel.crawl.get("hosts", {}))
-    _print_next(explanation)
+    _print_next(explanation, where(environment))
 
 
 def _print_run(run: Run, funnel: Funnel) -> None:
@@ -214,7 +216,7 @@ def _print_hosts(hosts: Mapping[str, Any]) -> None:
         print_table(("host", "requests", "received", "waited", "last answer", "left alone until"), rows)
 
 
-def _print_next(explanation: Explanation) -> None:
+def _print_next(explanation: Explanation, at: str) -> None:
     console = output()
     if explanation.hints or explanation.commands or explanation.come_back:
         console.print()
@@ -223,7 +225,7 @@ def _print_next(explanation: Explanation) -> None:
     if explanation.come_back is not None:
         console.print(f"Come back after {explanation.come_back:%Y-%m-%d %H:%M} UTC.", markup=False)
     for command in explanation.commands:
-        console.print(f"Ask again for what failed:  {command}", markup=False)
+        console.print(f"Ask again for what failed:  {command}{at}", markup=False, soft_wrap=True)
 
 
 def ago(moment: dt.datetime, *, now: dt.datetime) -> str:

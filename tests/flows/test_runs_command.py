@@ -102,7 +102,7 @@ def test_the_page_of_a_run_answers_why_so_few(workspace: Path):
         "robots.txt closes the address",
         "127.0.0.1:",
         "requests,",
-        "dreamcrawl crawl --retry-failed",
+        f"dreamcrawl crawl --retry-failed --workspace {workspace}",
     ):
         assert words in text
     assert shown(workspace, "runs", "r1") == text
