@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.catalog.duplicate_values import NewPair
 from tests.support.gallery import fill, photographs
 from tests.support.inverting import workshop
 from tools.screenshot import browser_arguments, find_browser
@@ -29,6 +30,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("browser")
     with workshop(folder) as shop:
         fill(shop, photographs()[:12])
+        found = {"tier": "review", "relation": "turned counterclockwise by 90 degrees", "algorithm": "dct256-v1"}
+        with shop.catalog.write() as uow:
+            uow.duplicates.record(NewPair(1, 3, distance=31, evidence={}, **found))
     command = [sys.executable, "-m", "tests.support.gallery", str(folder)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -89,7 +93,8 @@ def test_no_page_breaks_its_own_policy_or_asks_elsewhere(browser, gallery):
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
-    for path in ("/", "/?keyword=animal&near=show", "/items/i1", "/items/i3", "/runs", "/runs/r1", "/?q=zzz"):
+    paths = ("/", "/?keyword=animal&near=show", "/items/i1", "/items/i3", "/duplicates", "/runs", "/runs/r1", "/?q=zzz")
+    for path in paths:
         page.goto(gallery + path, wait_until="networkidle")
     page.close()
 
@@ -205,7 +210,7 @@ def test_the_other_picture_is_shown_on_focus_by_style_alone(browser, gallery):
 @pytest.mark.parametrize("width", [320, 700, 1280])
 def test_no_page_scrolls_sideways(browser, gallery, width):
     page = browser.new_page(viewport={"width": width, "height": 700})
-    for path in ("/?keyword=animal&near=show", "/items/i1", "/runs", "/runs/r1"):
+    for path in ("/?keyword=animal&near=show", "/items/i1", "/duplicates", "/runs", "/runs/r1"):
         page.goto(gallery + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         for summary in page.locator(".menu summary").all():
