@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -118,8 +118,17 @@ def output() -> Console:
     return console
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """A plain table on stdout; fetched text is shown as it is, never read as markup."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str | None = None,
+    where_filled: Collection[str] = (),
+) -> None:
+    """A plain table on stdout; fetched text is shown as it is, never read as markup.
+
+    where_filled: Columns that take room only where some row has something in them.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -127,6 +136,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
         title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", show_header=any(columns)
     )
     cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    shown = [
+        number
+        for number, column in enumerate(columns)
+        if column not in where_filled or any(row[number] for row in cells)
+    ]
+    columns, cells = [columns[number] for number in shown], [[row[number] for number in shown] for row in cells]
     # What a row is called can be copied only whole; the other columns give way.
     whole = max((len(row[0]) for row in cells), default=0) <= _MOST_WHOLE
     for number, column in enumerate(columns):

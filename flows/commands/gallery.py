@@ -162,6 +162,7 @@ def items(
             )
             for item in found
         ],
+        where_filled=("near to", "stars", "tags"),
     )
     if total > len(found):
         output().print(f"{len(found)} of {total}; more with --limit")

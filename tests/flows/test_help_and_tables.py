@@ -15,6 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.commands.common import print_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,6 +86,17 @@ def test_the_name_of_a_row_stays_whole_on_a_narrow_terminal(tmp_path: Path):
     assert max(map(len, shown.splitlines()[3:])) <= 80
     for name in ("crawl.concurrency_per_host", "ingest.decode_memory_mb", "prefect.startup_timeout_seconds"):
         assert re.search(rf"^{re.escape(name)} ", shown, flags=re.MULTILINE), name
+
+
+def test_columns_that_are_rarely_filled_take_no_room_where_they_are_empty(capsys: pytest.CaptureFixture[str]):
+    rows = [("i1", "Mill", "", ""), ("i2", "Lake", "", "*****")]
+
+    print_table(("item", "title", "near to", "stars"), rows, where_filled=("near to", "stars"))
+    print_table(("item", "title", "near to", "stars"), rows[:1])
+
+    first, _, _, second, _ = capsys.readouterr().out.splitlines()
+    assert first.split() == ["item", "title", "stars"]
+    assert second.split() == ["item", "title", "near", "to", "stars"]
 
 
 def test_a_terminal_of_thirty_columns_gets_lines_and_not_letters(tmp_path: Path):
