@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.wiring import Environment, image_limits, open_catalog
 from pipeline.errors import NotPermitted
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from pipeline.stylize import RgbImage
@@ -43,7 +44,7 @@ def read_figure_picture(environment: Environment, path: Path | None, *, max_side
     from pipeline.fingerprints import pixel_sha256
     from pipeline.images import fit, read_picture
 
-    file = path.expanduser() if path is not None else _bundled_photograph()
+    file = expanded(path) if path is not None else _bundled_photograph()
     rgb = read_picture(file, limits=image_limits(environment))
     credit = _bundled_credit() if path is None else _credit(environment, path, pixel_sha256(rgb))
     return FigurePicture(fit(rgb, max_side), path.name if path is not None else None, credit)

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.wiring import Environment, image_limits
 from pipeline.errors import UsageError
+from pipeline.own_paths import expanded
 
 _LONGEST_NAME = 64
 
@@ -63,7 +64,7 @@ def chosen_look(
     name, pictures = asked, tuple[Path, ...]()
     card = find_card(network or settings.network, weights)
     if asked.lower().endswith(".toml"):
-        path = Path(asked).expanduser().resolve()
+        path = expanded(asked).resolve()
         file = load_recipe_file(
             path,
             network=card.name if network is not None else None,

@@ -12,6 +12,7 @@ from flows.progress import current_reporter
 from flows.renderer import DreamRenderer, renderer_for
 from flows.wiring import Environment, open_catalog, open_signer, open_store, trust_of
 from pipeline.errors import NotFound
+from pipeline.own_paths import expanded
 from pipeline.provenance.credential_checks import Trust
 from pipeline.provenance.export_run import RunExport, export_run
 from pipeline.provenance.replay import ReplayReport, replay_derivation
@@ -157,7 +158,7 @@ class _Renderers:
 
 
 def _verify_subject(environment: Environment, subject: str, trust: Trust) -> VerifyReport:
-    file = Path(subject).expanduser()
+    file = expanded(subject)
     if not looks_like_id(subject, "id") or _exists(file):
         if not _exists(file):
             raise NotFound(f"{subject!r} is neither an id such as i12 or d3, nor a file")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CatalogBusy, UsageError, WorkspaceUnusable
+from pipeline.own_paths import expanded
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def signing_keys(environment: Environment) -> SigningKeys | None:
 
     anchors = _path(given.trust_anchors)
     if given.key:
-        return keys.read_keys(Path(given.key).expanduser(), Path(given.certificates).expanduser(), anchors)
+        return keys.read_keys(expanded(given.key), expanded(given.certificates), anchors)
     own = anchors or folder / keys.TRUST_ANCHOR
     return keys.read_keys(folder / keys.SIGNING_KEY, folder / keys.SIGNING_CHAIN, own)
 
@@ -238,7 +239,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return expanded(text) if text else None
 
 
 def image_limits(environment: Environment) -> ImageLimits:

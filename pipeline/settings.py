@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pipeline.errors import SettingsInvalid
 from pipeline.license_choices import license_choice
 from pipeline.licenses import responsibility_words
+from pipeline.own_paths import expanded
 
 ENVIRONMENT_PREFIX = "DREAMCRAWL_"
 DEFAULT_FILE = "dreamcrawl.toml"
@@ -256,7 +257,7 @@ def load_settings(
             None if is_secret else error
         )
     base = file.parent if file is not None and origins.get("workspace", "").startswith("file ") else folder
-    workspace = (base / model.workspace.expanduser()).resolve()
+    workspace = (base / expanded(model.workspace)).resolve()
     return Settings(model.model_copy(update={"workspace": workspace}), origins, file)
 
 
@@ -269,7 +270,7 @@ def _other_credentials(environment: Mapping[str, str], names: list[str]) -> list
 
 def _settings_file(environment: Mapping[str, str], folder: Path) -> Path | None:
     if named := environment.get("DREAMCRAWL_CONFIG"):
-        path = Path(named).expanduser()
+        path = expanded(named)
         if not path.is_file():
             raise SettingsInvalid(f"DREAMCRAWL_CONFIG names {path}, which is not a file")
         return path.resolve()

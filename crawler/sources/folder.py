@@ -13,6 +13,7 @@ from crawler.sources.base import FileSource, LocalPicture
 from crawler.sources.markup import clean
 from crawler.sources.sidecars import read_sidecar
 from crawler.urls import IMAGE_ENDINGS
+from pipeline.own_paths import expanded
 
 
 class Folder(FileSource):
@@ -22,7 +23,7 @@ class Folder(FileSource):
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument)
-        path = Path(argument).expanduser()
+        path = expanded(argument)
         if not path.exists():
             raise SourceError(f"folder={argument}: there is no such folder")
         if not path.is_dir():

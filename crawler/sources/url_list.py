@@ -16,6 +16,7 @@ from crawler.sources.answers import address, declared_license, text, texts, whol
 from crawler.sources.base import ListSource
 from crawler.sources.list_files import FORMATS, URL, Row, format_of, read_rows
 from crawler.sources.markup import clean
+from pipeline.own_paths import expanded
 
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -61,7 +62,7 @@ class UrlList(ListSource):
             raise SourceError(f"urls={argument}: there is no format {self._kind!r}; {_formats()}")
         self._bad = 0
         self._first_bad = ""
-        self._files = self._find(Path(place).expanduser())
+        self._files = self._find(expanded(place))
         for path in self._files:
             self._check(path)
 
@@ -178,7 +179,7 @@ def _split(argument: str) -> tuple[str, dict[str, str]]:
         SourceError: An option that there is not.
     """
     place, mark, query = argument.rpartition("?")
-    if not mark or Path(argument).expanduser().exists():
+    if not mark or expanded(argument).exists():
         return argument, {}
     named: dict[str, str] = {}
     for option, value in parse_qsl(query, keep_blank_values=True):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 import typer
 
 from flows.wiring import Environment, load_environment
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +71,7 @@ def named_folder(text: str) -> Path:
 def environment_for(workspace: Path | None, **overrides: Any) -> Environment:
     """The settings with this command's options over them; `a__b` names the setting `a.b`."""
     given = {name.replace("__", "."): value for name, value in overrides.items()}
-    given["workspace"] = str(workspace.expanduser().resolve()) if workspace is not None else None
+    given["workspace"] = str(expanded(workspace).resolve()) if workspace is not None else None
     return load_environment(given)
 
 

@@ -26,6 +26,7 @@ from flows.commands.common import (
 from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.progress import duration_text
 from flows.wiring import Environment, open_catalog
+from pipeline.own_paths import expanded
 from pipeline.public_ids import looks_like_id, parse_id
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def dream(
         raise ShownError("--license chooses among all items; leave it out, or do not name any", ExitCode.USAGE)
     wanted_license = parse_license(license_) if license_ else None
     # Nothing but misspelt names must not make a workspace.
-    if files and not any(os.path.exists(file.expanduser()) for file in files):  # noqa: PTH110  # also of names too long
+    if files and not any(os.path.exists(expanded(file)) for file in files):  # noqa: PTH110  # also of names too long
         raise ShownError("; ".join(f"there is no file {file}" for file in files), ExitCode.USAGE)
     get_environment = environment_for if files else existing_environment
     environment = get_environment(
@@ -125,7 +126,7 @@ def dream(
     )
     look = chosen_look(environment, preset=preset, network=network, strength=strength, seed=seed)
     if plan and files:
-        _plan_files(environment, [file.expanduser() for file in files[:limit]], look, as_json=as_json)
+        _plan_files(environment, [expanded(file) for file in files[:limit]], look, as_json=as_json)
         return
     if plan:
         _show_plan(
@@ -140,7 +141,7 @@ def dream(
         parameters["license"] = wanted_license
     with reporting(quiet=as_json), stages.recorded_run(environment, "dream", parameters=parameters) as record:
         if files:
-            taken = stages.ingest_files_stage(environment, [file.expanduser() for file in files], run_id=record.id)
+            taken = stages.ingest_files_stage(environment, [expanded(file) for file in files], run_id=record.id)
             wanted: Sequence[int] = taken.item_ids[:limit]
         else:
             taken, wanted = stages.TakenFiles((), {}), _wanted(environment, items, limit, wanted_license)

@@ -21,6 +21,7 @@ from flows.commands.common import (
 )
 from flows.commands.licenses import LICENSE_WORDS
 from flows.wiring import open_catalog, open_store, software_version
+from pipeline.own_paths import expanded
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +77,7 @@ def export(
     environment = existing_environment(workspace)
     with open_catalog(environment, only_reads=True) as catalog, reporting(quiet=as_json) as reporter:
         report = write_export(
-            to.expanduser().absolute(),
+            expanded(to).absolute(),
             catalog=catalog,
             store=open_store(environment),
             layout=layout,

@@ -22,6 +22,7 @@ from flows.commands.common import (
     printable,
     shows_errors,
 )
+from pipeline.own_paths import expanded
 from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def init(
     environment = environment_for(workspace)
     if to is None:
         environment.workspace.prepare()
-    folder = to.expanduser().absolute() if to is not None else environment.workspace.keys
+    folder = expanded(to).absolute() if to is not None else environment.workspace.keys
     keys = make_keys(folder, name=name, organization=organization, years=years)
     told = {**_described(keys), "folder": str(folder)}
     if as_json:
@@ -130,8 +131,8 @@ def renew(
     """
     from pipeline.provenance.key_renewal import renew_keys
 
-    where = folder.expanduser().absolute() if folder is not None else environment_for(workspace).workspace.keys
-    keys = renew_keys(where, root_key=root_key.expanduser() if root_key else None, years=years)
+    where = expanded(folder).absolute() if folder is not None else environment_for(workspace).workspace.keys
+    keys = renew_keys(where, root_key=expanded(root_key) if root_key else None, years=years)
     told = {**_described(keys), "folder": str(where)}
     if as_json:
         print_json(told)

@@ -21,6 +21,7 @@ from flows.commands.common import (
     printable,
     shows_errors,
 )
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from dream.recipes import Recipe
@@ -82,7 +83,7 @@ def presets(
         from flows.figures import draw_looks
         from flows.progress import reporting
 
-        sheet = sheet.expanduser()
+        sheet = expanded(sheet)
         with reporting(quiet=as_json):
             drawn = draw_looks(environment, looks, file=file, max_side=max_side, write_to=sheet)
         _say_drawn(sheet, drawn, as_json=as_json)
@@ -189,7 +190,7 @@ def compare(
 
     environment = environment_for(workspace)
     chosen = [chosen_look(environment, preset=name, network=network) for name in _names(looks)]
-    write_to = write_to.expanduser()
+    write_to = expanded(write_to)
     with reporting(quiet=as_json):
         drawn = draw_comparison(environment, chosen, files=files, max_side=max_side, write_to=write_to)
     _say_drawn(write_to, drawn, as_json=as_json)

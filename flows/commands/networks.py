@@ -20,6 +20,7 @@ from flows.commands.common import (
     print_table,
     shows_errors,
 )
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from dream.networks.cards import NetworkCard
@@ -214,7 +215,7 @@ def import_file(
         "input_tensor": input_tensor,
         "architecture": architecture,
     }
-    path = path.expanduser()
+    path = expanded(path)
     if name in NETWORKS:
         from dream.networks import import_weights
 

@@ -22,6 +22,7 @@ from flows.commands.common import (
     shows_errors,
     tell_error,
 )
+from pipeline.own_paths import expanded
 from pipeline.public_ids import parse_id
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def verify(
     from flows.progress import reporting
     from flows.proofs import verify_subjects
 
-    anchors = trust_anchors.expanduser() if trust_anchors else None
+    anchors = expanded(trust_anchors) if trust_anchors else None
     with reporting(quiet=as_json):
         found = verify_subjects(environment_for(workspace), subjects or (), anchors=anchors)
     if as_json:
@@ -138,7 +139,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Make a dream again from its record and compare the pixels; a file that was lost from the store is put back."""
-    file = Path(dream).expanduser()
+    file = expanded(dream)
     if _is_file(file):
         _replay_file(file, source=source, inputs=inputs, write_to=write_to, workspace=workspace, as_json=as_json)
         return
@@ -175,14 +176,14 @@ def _replay_file(
     from flows.proofs import check_replay, replay_from_file
 
     environment = environment_for(workspace)
-    original = source.expanduser() if source else None
+    original = expanded(source) if source else None
     check_replay(environment, file, source=original)
     with reporting(quiet=as_json):
         report = replay_from_file(
             environment,
             file,
             source=original,
-            inputs=[each.expanduser() for each in inputs or ()],
+            inputs=[expanded(each) for each in inputs or ()],
             write_to=write_to,
         )
     _show_replay(file.name, report, as_json=as_json)
@@ -247,7 +248,7 @@ def export_provenance(
     from flows.proofs import export_provenance as write_export
 
     run_id = parse_id(run, "r")
-    report = write_export(existing_environment(workspace), run_id, folder=to.expanduser().absolute(), format_=format_)
+    report = write_export(existing_environment(workspace), run_id, folder=expanded(to).absolute(), format_=format_)
     if as_json:
         print_json(asdict(report))
         return

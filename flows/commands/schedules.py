@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +27,7 @@ from flows.commands.common import (
 from flows.commands.crawl_options import CrawlOptions, KeywordsArgument, takes_crawl_options
 from flows.commands.flow_runs import check_crawl, finish_run, run_keyword_flow
 from flows.wiring import open_catalog, split_source
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from pipeline.catalog.values import Collection
@@ -174,7 +174,7 @@ def _sources(collection: Collection) -> str:
 def _anywhere(source: str) -> str:
     """A source that means the same in every folder."""
     name, argument = split_source(source)
-    return f"{name}={Path(argument).expanduser().resolve()}" if name in _OF_FILES else source
+    return f"{name}={expanded(argument).resolve()}" if name in _OF_FILES else source
 
 
 def _check_cron(cron: str, timezone: str) -> None:

@@ -25,6 +25,7 @@ from flows.commands.common import (
 )
 from flows.progress import Reporter, bytes_text, reporting
 from flows.wiring import Environment, open_catalog, open_store, software_version
+from pipeline.own_paths import expanded
 
 if TYPE_CHECKING:
     from pipeline.upkeep.backup import BackupReport
@@ -101,7 +102,7 @@ def backup(
     _refuse_server(environment, "pg_dump copies the database, then copy the folder store/")
     with open_catalog(environment), reporting(quiet=as_json) as reporter:  # migrated, and its folders there
         report = back_up(
-            to.expanduser(),
+            expanded(to),
             workspace=environment.workspace,
             version=software_version(),
             link=link,
@@ -123,7 +124,7 @@ def restore(
     _refuse_server(environment, "restore the database with pg_restore, then copy the folder store/")
     with reporting(quiet=as_json) as reporter:
         report = restore_backup(
-            backup.expanduser(), workspace=environment.workspace, on_progress=_steps(reporter, "restore")
+            expanded(backup), workspace=environment.workspace, on_progress=_steps(reporter, "restore")
         )
     _print_backup(report, as_json=as_json, done="restored")
 

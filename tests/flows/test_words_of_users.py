@@ -107,3 +107,24 @@ def test_a_limit_that_no_schedule_could_keep_is_refused(run: Run, monkeypatch: p
 
     monkeypatch.setenv("DREAMCRAWL_CRAWL_LIMIT", str(2**31))
     assert "crawl.limit" in refusal(run(*SCHEDULE, "0 6 * * *"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("dream", "~nobody-by-this-name/mill.jpg"),
+        ("verify", "~nobody-by-this-name/mill.jpg"),
+        ("replay", "~nobody-by-this-name/mill.jpg"),
+        ("crawl", "mill", "--source", "folder=~nobody-by-this-name/mills"),
+        ("crawl", "mill", "--source", "urls=~nobody-by-this-name/mills.txt", "--contact", "ada@example.org"),
+        ("dream", "--preset", "~nobody-by-this-name/tigers.toml"),
+        ("networks", "import", "mine", "~nobody-by-this-name/net.keras"),
+        ("restore", "~nobody-by-this-name/backup"),
+    ],
+)
+def test_the_home_of_nobody_is_a_place_where_nothing_is(run: Run, command: tuple[str, ...]) -> None:
+    done = run(*command)
+
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert done.exit_code in {1, 2}, done.output
+    assert "~nobody-by-this-name" in done.stderr.replace("\n", "")
