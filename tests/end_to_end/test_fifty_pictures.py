@@ -94,7 +94,9 @@ def test_fifty_pictures_killed_twice_are_each_dreamt_on_once_and_to_the_same_byt
     made, already, failed = counts_at_the_end(*start(folder, log))
 
     assert 10 <= len(first) < len(second) < PICTURES - 1
-    assert (made, already, failed) == (PICTURES - 1 - len(second), len(second), 1)
+    # A dream that was stored, and not yet recorded when its process was killed, is found.
+    assert len(second) <= already <= len(second) + 1
+    assert (made + already, failed) == (PICTURES - 1, 1)
     with workshop(undisturbed) as shop:
         report = shop.stylize(*all_items(shop), renderer=renderer(undisturbed))
         assert (report.made, report.already, len(report.failed)) == (PICTURES - 1, 0, 1)
