@@ -7,14 +7,17 @@ are kept in the words: nobody can tell from here which of them is true.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
-from pipeline.license_texts import goes_against, license_from_text, reserves
-from pipeline.licenses import UNKNOWN, License, license_from_url, license_on_record, one_of
+from pipeline.license_texts import goes_against, license_from_text, restrains
+from pipeline.licenses import UNKNOWN, License, going_together, license_from_url, license_on_record
 from pipeline.records import DeclaredLicense
 
 MAX_WORDS = 500
 _MAX_PART = 240  # so that both sides of a contradiction are kept
+# Of what is read: pages are hostile, and say nothing of a picture at this length.
+_MOST_TEXTS, _MOST_READ = 100, 4_000
 
 
 def declare(
@@ -33,22 +36,23 @@ def declare(
         urls: Addresses given as those of the licence.
         names: Words given as its name.
         terms: What else is said of the picture's rights. They name no licence, but may go against one; rights that they
-            keep are a declaration by themselves.
+            keep, and uses that they forbid, are a declaration by themselves.
     """
     addresses, words, said = _given(urls), _given(names), _given(terms)
-    kept = [each for each in said if reserves(each)]
+    kept = [each for each in said if restrains(each)]
     if not (addresses or words or kept):
         return None
     by_address = [found for each in addresses if (found := license_from_url(each))]
     named = [*by_address, *(found for each in words if (found := license_from_text(each)))]
     if not named:
-        unread = [*kept, *words, *addresses][0]
-        return DeclaredLicense(UNKNOWN, next(iter(addresses), None), declared_by, unread[:MAX_WORDS])
-    found = one_of(named)
+        texts = [*kept, *words, *addresses]
+        unread = next(filter(restrains, texts), texts[0])
+        text = _excerpt(unread, MAX_WORDS, restrains)
+        return DeclaredLicense(UNKNOWN, next(iter(addresses), None), declared_by, text)
+    found = going_together(named)
     if found is None:
         return _contradiction(declared_by, [_shown(each) for each in named])
-    against = [each for each in [*addresses, *words, *said] if goes_against(each, found)]
-    if against:
+    if against := _against(found, [*addresses, *words, *said]):
         return _contradiction(declared_by, [_shown(found), *against])
     return DeclaredLicense(found.id, found.url, declared_by, (words or said or addresses)[0][:MAX_WORDS])
 
@@ -67,15 +71,32 @@ def agreed(
     told = [each for each in declarations if each is not None]
     known = [each for each in told if each.id != UNKNOWN]
     if not known:
-        return told[0] if told else None
+        # What keeps rights must not be forgotten behind what only cannot be read.
+        return next((each for each in told if restrains(each.text)), told[0] if told else None)
     licenses = [license_on_record(each.id, each.url) for each in known]
-    found = one_of(licenses)
+    found = going_together(licenses)
     if found is None:
         return _contradiction(known[0].declared_by, [_shown(each) for each in licenses])
     unread = [each.text or each.url or "" for each in told if each.id == UNKNOWN]
-    if against := [each for each in [*unread, *_given(beside)] if goes_against(each, found)]:
+    if against := _against(found, [*unread, *_given(beside)]):
         return _contradiction(known[0].declared_by, [_shown(found), *against])
     return known[licenses.index(found)]
+
+
+def _against(found: License, texts: Sequence[str]) -> list[str]:
+    """Those of these texts that go against a licence, each cut to where it does."""
+
+    def tells(text: str) -> bool:
+        return goes_against(text, found)
+
+    return [_excerpt(each, _MAX_PART, tells) for each in texts if tells(each)]
+
+
+def _excerpt(text: str, most: int, tells: Callable[[str], bool]) -> str:
+    """A part of a text that still tells what the whole one does, where one can be found; else its beginning."""
+    starts = range(0, len(text), most // 2) if len(text) > most else ()
+    parts = (text[start : start + most] for start in starts)
+    return next(filter(tells, parts), text[:most])
 
 
 def _contradiction(declared_by: str, sides: Sequence[str]) -> DeclaredLicense:
@@ -89,5 +110,5 @@ def _shown(license_: License) -> str:
 
 
 def _given(texts: Iterable[str | None]) -> list[str]:
-    stripped = (each.strip() for each in texts if each)
-    return list(dict.fromkeys(each for each in stripped if each))
+    stripped = (each[:_MOST_READ].strip() for each in texts if each)
+    return list(dict.fromkeys(each for each in islice(stripped, _MOST_TEXTS) if each))

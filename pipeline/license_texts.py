@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from pipeline.licenses import (
     CC0,
@@ -10,6 +11,7 @@ from pipeline.licenses import (
     UNKNOWN_LICENSE,
     License,
     creative_commons,
+    going_together,
     kind_of,
     license_by_id,
     license_from_url,
@@ -47,57 +49,91 @@ _RESERVED_WORDS = (
 )
 # Words that take back what a text names, or may.
 _DENIED = re.compile(
-    r"\b(?:not|never|neither|cannot|except|excluding|unless|nicht|keine?r?|pas|niet|sauf)\b|n['\u2019]t\b|\bno longer\b"
+    r"\b(?:not|never|neither|cannot|except|excluding|unless|nicht|keine?r?|pas(?!-)|niet|sauf)\b"
+    r"|n['\u2019]t\b|\bno longer\b"
     rf"|{_RESERVED_WORDS}",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r";|\n|\.(?=\s|$)")
+# "Don't look back" by Jane Doe: a title denies nothing.
+_TITLE = re.compile(r"[\"\u201c\u201e\u00ab][^\"\u201c\u201d\u201e\u00ab\u00bb\n]{1,300}[\"\u201c\u201d\u00bb](?= by )")
 _LEAVE = r"(?:permission|consent|authori[sz]ation|agreement)"
 _USE = r"(?:reproduc|cop(?:y|ied)|us(?:e|ed|age)\b|publish|publication|republish|repost|redistribut|distribut|download)"
 _MACHINES = (
     r"(?:ai (?:train|model|use|system)\w*|artificial intelligence|machine learning|data[\s-]?mining|TDM"
-    r"|(?:train|teach)\w* (?:of )?(?:an? )?(?:ai|artificial|machine|neural|model))"
+    r"|(?:train|teach)\w* (?:of )?(?:an? )?(?:ai|artificial|machines?|neural|models?))\b"
 )
-# What no licence known here says: rights that are kept, uses for which one has to ask, and none by machines. Not each
-# "not": beside a deed it may well say that no restrictions are known, or that nobody is liable.
+_MUST_NOT = r"(?:(?:may|must|shall|can|do)\s*not|(?:don|mustn|can)['\u2019]t)"
+# What no licence known here says: rights that are kept, and uses by machines that are not wanted. Not each "not":
+# beside a deed it may well say that no restrictions are known, that nobody is liable, or that no machine has made it.
 _RESERVED = re.compile(
     rf"{_RESERVED_WORDS}"
-    rf"|\b(?:(?:may|must|shall|can|do)\s*not (?:be )?(?:\w+ly )?|no part\b[^.;\n]{{0,60}})\b{_USE}\w*"
+    rf"|\b(?:{_MUST_NOT} (?:be )?(?:\w+ly )?|no part\b[^.;\n]{{0,60}})\b{_USE}\w*\b"
     r"(?![^.;\n]{0,60}(?:commercial|credit|attribution|naming|imply|endorse))"
-    rf"|\b(?:no|not|never|prohibited|forbidden)\b[^.;\n]{{0,80}}\bwithout (?:\w+ ){{0,4}}{_LEAVE}\b"
+    r"(?![^.;\n]{0,60}\bwithout (?:\w+ ){0,2}(?:link|mention|acknowledg|citing|naming))"
+    # So the deeds of licences without derivatives have it.
+    r"(?! (?:the |any |your )?(?:modif|adapt|alter|derivative|remix|transform))"
     rf"|(?<!commercial )\b{_USE}\w* (?:is |are )?(?:strictly )?(?:prohibited|forbidden)\b"
-    rf"|(?<!\bno )(?<!\bno further )\b{_LEAVE} (?:is )?(?:required|needed)\b|\b(?:by|with) {_LEAVE} only\b"
+    rf"|\b(?:by|with) {_LEAVE} only\b"
     r"|\bnur mit (?:\w+ ){0,3}(?:genehmigung|zustimmung|erlaubnis)\b"
     r"|\b(?:personal|private|editorial|educational) (?:use|purposes) only\b"
     r"|\bonly for (?:personal|private|editorial) use\b|\brights[\s-]managed\b"
     r"|\bnur (?:f\u00fcr den|zum) (?:privaten|pers\u00f6nlichen) gebrauch\b"
-    r"|\bno[\s-]?(?:image[\s-]?|gen(?:erative)?[\s-]?)?ai\b(?! (?:was|were|used|involved|generated|content))"
-    rf"|\b(?:not|never|no|without|prohibit\w*|forbid\w*)\b[^.;\n]{{0,80}}\b{_MACHINES}"
+    r"|\bno[\s-]?(?:image[\s-]?|gen(?:erative)?[\s-]?)?ai\b"
+    r"(?! (?:\w+ )?(?:was|were|used|involved|generated|content|enhance\w*|manipulat\w*|edit\w*|here)\b)"
+    r"|\b(?:not|never|no|prohibit\w*|forbid\w*)\b"
+    r"(?! (?:\w+ ){0,3}(?:made|created|generated|produced|edited|enhanced) (?:with|by|using|through)\b)"
+    rf"[^.;\n]{{0,80}}\b{_MACHINES}(?! (?:was|were) )"
     rf"|\b{_MACHINES} (?:is |are )?(?:strictly )?(?:prohibited|forbidden|not (?:allowed|permitted)|reserved)\b"
     # The property Data Mining of PLUS, which IPTC has taken over; and what museums say of what is in copyright.
     r"|\bDMI-PROHIBITED|\brightsstatements\.org/(?:vocab|page)/InC\b",
     re.IGNORECASE,
 )
-# What is not in a licence that has not the element.
-_ELEMENT_WORDS = {
-    "nc": re.compile(
-        # "For commercial and non-commercial use" asks for nothing.
-        r"(?<!\bcommercial and )(?<!\bcommercial or )(?<!\bcommercial, )\bnon[\s-]?commercial"
-        r"(?!(?:ly)?,? (?:and|or|as well as) commercial)"
-        r"|\bno commercial|\b(?:not|never)\b[^.;,\n]{0,30}\bcommercial"
-        r"|\bcommercial (?:use|usage|reproduction|purposes)(?: is| are)? (?:strictly )?(?:prohibited|forbidden|not)\b"
-        r"|\bnicht[\s-]?kommerziell|\bkeine kommerzielle|\bniet[\s-]?commerci|\bpas d\W?utilisation commercial"
-        r"|\bno comercial|\bnon commerciale|\brightsstatements\.org/(?:vocab|page)/NoC-NC\b",
-        re.IGNORECASE,
-    ),
-    "nd": re.compile(
-        r"\bno[\s-]?deriv|\bno (?:alterations?|modifications?|changes|edits|editing|cropping|adaptations?|remix)"
-        r"|\b(?:not|never)\b[^.;,\n]{0,20}\b(?:alter|modif|crop|adapt|remix|derivative|transform)"
-        r"|\bkeine bearbeitung|\bpas de modification|\bsin obras? derivada",
-        re.IGNORECASE,
-    ),
-    "sa": re.compile(r"\bshare[\s-]?alike", re.IGNORECASE),
-}
+# Uses for which one has to ask. "No copyright: use it without permission" asks for nothing.
+_ASKED = re.compile(
+    r"(?:\b(?:no(?! (?:known )?(?:copyright|restrictions?|conditions?|limits?|limitations?|need|rights reserved)\b)"
+    r"|not(?! (?:need|necessary|required))|never|prohibited|forbidden)\b|\bdon['\u2019]t\b(?! need))"
+    rf"[^.;\n]{{0,80}}\bwithout (?:\w+ ){{0,4}}{_LEAVE}\b|"
+    + "".join(
+        rf"(?<!\bno {word})"
+        for word in ("", "further ", "prior ", "special ", "additional ", "explicit ", "written ", "formal ", "other ")
+    )
+    + rf"\b{_LEAVE} (?:is )?(?:required|needed)\b",
+    re.IGNORECASE,
+)
+# "No commercial use without permission" asks for no more than a licence without commercial use.
+_FOR_COMMERCE = re.compile(r"\bcommercial", re.IGNORECASE)
+_FOR_MORE = re.compile(r"\b(?:and|or|all|any(?! commercial))\b|,", re.IGNORECASE)
+_PAID = r"[ck]omm?er[zc]i\w*"
+_UNPAID = rf"(?:non|nicht|no|niet)[\s-]?{_PAID}"
+_BOTH = r"(?:\s?/\s?|,? (?:and|or|as well as|und|oder|sowie|et|ou|e|o|y|en|of) )"
+# "For commercial and non-commercial use" asks for nothing.
+_PAID_OR_NOT = re.compile(rf"\b(?:{_PAID}(?:, |{_BOTH}){_UNPAID}|{_UNPAID}{_BOTH}{_PAID})", re.IGNORECASE)
+_NON_COMMERCIAL = re.compile(
+    r"\bnon[\s-]?commercial|\bnicht[\s-]?kommerziell|\bniet[\s-]?commerci|\bno comercial", re.IGNORECASE
+)
+_NO_COMMERCE = re.compile(
+    r"\bno commercial"
+    r"|\b(?:not|never|cannot|(?:don|mustn|can)['\u2019]t)\b(?! (?:only|limited|just|restricted)\b)"
+    r"[^.;,\n]{0,30}\bcommercial"
+    r"|\bcommercial (?:use|usage|reproduction|purposes)(?: is| are)? (?:strictly )?(?:prohibited|forbidden|not)\b"
+    r"|\bkeine kommerzielle|\bpas d\W?utilisation commercial|\brightsstatements\.org/(?:vocab|page)/NoC-NC\b",
+    re.IGNORECASE,
+)
+_CHANGE = r"(?:alter|modif|crop|adapt|remix|derivative|transform)"
+_NO_DERIVATIVES = re.compile(
+    r"\bno[\s-]?deriv"
+    # "No changes were made" is what a credit says.
+    r"|\bno (?:alterations?|modifications?|changes|edits|editing|cropping|adaptations?|remix\w*)\b"
+    r"(?! (?:(?:were|was|have been|has been) )?(?:made|done|applied)\b)"
+    # Likewise "has not been cropped" of the picture as it is.
+    rf"|(?:(?<!\bwas )(?<!\bwere )(?<!\bhas )(?<!\bhave )(?<!\bis )\b(?:not|never)\b(?! been\b)"
+    rf"|\bnot (?:to be|allowed|permitted)\b|\b(?:cannot|(?:don|mustn|can)['\u2019]t)\b)[^.;,\n]{{0,20}}\b{_CHANGE}"
+    r"|\bkeine bearbeitung(?!(?:en)? (?:vorgenommen|erfolgt))|\bpas de modification(?!s? (?:apport|effectu))"
+    r"|\bsin obras? derivada",
+    re.IGNORECASE,
+)
+_SHARE_ALIKE = re.compile(r"\bshare[\s-]?alike", re.IGNORECASE)
 
 
 def license_from_text(text: str) -> License | None:
@@ -110,7 +146,8 @@ def license_from_text(text: str) -> License | None:
         return exact
     named, words = _names_in(text)
     found = one_of(named)
-    return None if found is None or _DENIED.search(words) or _asks_for_more(words, found) else found
+    denied = _DENIED.search(_TITLE.sub(" ", words))
+    return None if found is None or denied or _asks_for_more(words, found) else found
 
 
 def goes_against(text: str, license_: License) -> bool:
@@ -119,12 +156,17 @@ def goes_against(text: str, license_: License) -> bool:
     That is another licence, the same one denied, a condition that it has not, rights that are kept ("all rights
     reserved", "no AI", "by permission only"). "Some rights reserved" is what Creative Commons means.
     """
-    return bool(_RESERVED.search(text)) or _asks_for_more(text, license_) or _names_another(text, license_)
+    return reserves(text) or _asks_for_more(text, license_) or _names_another(text, license_)
 
 
 def reserves(text: str) -> bool:
     """Whether a text keeps rights that every licence known here gives."""
-    return bool(_RESERVED.search(text))
+    return bool(_RESERVED.search(text)) or any(not for_commerce for for_commerce in _leave_asked(text))
+
+
+def restrains(text: str) -> bool:
+    """Whether a text keeps rights, or forbids commercial use or alterations: so it speaks of what may be done."""
+    return reserves(text) or _forbids_commerce(text) or bool(_NO_DERIVATIVES.search(text))
 
 
 def _names_another(text: str, license_: License) -> bool:
@@ -138,7 +180,9 @@ def _names_another(text: str, license_: License) -> bool:
                 return True
     if not named:
         return False
-    return one_of([license_, *named]) is None or any(map(_denies_a_name, _CLAUSE_END.split(text)))
+    if going_together([license_, *named]) is None:
+        return True
+    return any(map(_denies_a_name, _CLAUSE_END.split(_TITLE.sub(" ", text))))
 
 
 def _denies_a_name(clause: str) -> bool:
@@ -148,12 +192,23 @@ def _denies_a_name(clause: str) -> bool:
 
 def _asks_for_more(text: str, license_: License) -> bool:
     """Whether a text names a condition that the licence has not: no commercial use, no derivatives, share-alike."""
-    has = {
-        "nc": license_.permits_commercial_use is False,
-        "nd": license_.permits_adaptation is False,
-        "sa": license_.share_alike,
-    }
-    return any(words.search(text) for element, words in _ELEMENT_WORDS.items() if not has[element])
+    return (
+        (license_.permits_commercial_use is not False and _forbids_commerce(text))
+        or (license_.permits_adaptation is not False and bool(_NO_DERIVATIVES.search(text)))
+        or (not license_.share_alike and bool(_SHARE_ALIKE.search(text)))
+    )
+
+
+def _forbids_commerce(text: str) -> bool:
+    said = _NO_COMMERCE.search(text) or _NON_COMMERCIAL.search(_PAID_OR_NOT.sub(" ", text))
+    return bool(said) or any(_leave_asked(text))
+
+
+def _leave_asked(text: str) -> Iterator[bool]:
+    """For each clause that says that one has to ask, whether only for commercial use."""
+    for clause in _CLAUSE_END.split(text):
+        if _ASKED.search(clause):
+            yield bool(_FOR_COMMERCE.search(clause)) and not _FOR_MORE.search(clause)
 
 
 def _names_in(text: str) -> tuple[list[License | None], str]:

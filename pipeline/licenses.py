@@ -150,6 +150,20 @@ def one_of(named: Sequence[License | None]) -> License | None:
     return (ported or known)[0] if len({each.url for each in ported}) < 2 else None
 
 
+def going_together(named: Sequence[License | None]) -> License | None:
+    """The licence that several declarations come to: the one that all are; the first where none of them asks anything.
+
+    CC0 of one museum and the public domain mark of another let the same be done.
+    """
+    known = [each for each in named if each is not None and _asks_nothing(each)]
+    return one_of(named) or (known[0] if known and len(known) == len(named) else None)
+
+
+def _asks_nothing(license_: License) -> bool:
+    is_free = license_.permits_adaptation is True and license_.permits_commercial_use is True
+    return is_free and not license_.share_alike and license_.requires_attribution is False
+
+
 def license_by_id(license_id: str) -> License:
     """The licence with this SPDX id; `UNKNOWN_LICENSE` for anything else."""
     if license_id in _BY_ID:

@@ -21,6 +21,7 @@ from tests.support.pictures import file_of, scene, scene_file, xmp_packet
 CC = "https://creativecommons.org"
 BY = f"{CC}/licenses/by/4.0/"
 BY_NC = f"{CC}/licenses/by-nc/4.0/"
+BY_ND = f"{CC}/licenses/by-nd/4.0/"
 ZERO = f"{CC}/publicdomain/zero/1.0/"
 
 
@@ -44,6 +45,23 @@ ZERO = f"{CC}/publicdomain/zero/1.0/"
         (BY, "Do not alter this picture"),
         (BY, "For personal use only"),
         (BY, "Editorial use only"),
+        (BY, "Please don't use this picture on other sites without my explicit permission"),
+        (BY, "No commercial use without permission"),
+        (BY, "Permission is required for commercial use"),
+        (BY, "Commercial use is not allowed without permission"),
+        (BY, "No commercial or non-commercial use"),
+        (BY, "You may not distribute the modified material"),
+        (BY, "Not to be cropped"),
+        (BY, "It is not allowed to modify it"),
+        (BY, "Cannot be used commercially"),
+        (BY, "Free for noncommercial, commercial use needs a licence"),
+        (BY, "May not be edited or used for AI training"),
+        (BY, "Must not be made available for machine learning"),
+        (BY, "Please don't crop"),
+        (BY, "No changes, please"),
+        (BY_NC, "No commercial use or reproduction without permission"),
+        (BY_ND, "May not be reproduced or altered"),
+        (ZERO, "No copyrighted part may be used without permission"),
         (BY, "Do not copy or repost"),
         (BY, "No part of this picture may be reproduced without the written permission of the author"),
         (BY, "Permission required"),
@@ -91,10 +109,33 @@ def test_words_that_cannot_be_true_with_the_deed_beside_them_leave_no_licence(ur
         (BY, "May be used for any purpose without permission", "CC-BY-4.0"),
         (BY, "The author cannot be held liable for any use of it", "CC-BY-4.0"),
         (BY, "Must not be used without attribution", "CC-BY-4.0"),
+        (BY, "Must not be used without a link to this page", "CC-BY-4.0"),
+        (BY, "No prior permission is required", "CC-BY-4.0"),
+        (BY, "For any purpose, including but not limited to commercial use", "CC-BY-4.0"),
+        (BY, "For non-commercial as well as commercial purposes", "CC-BY-4.0"),
+        (BY, "F\u00fcr kommerzielle und nicht-kommerzielle Zwecke", "CC-BY-4.0"),
+        (BY, "Usage commercial ou non commercial autoris\u00e9", "CC-BY-4.0"),
+        (BY, "Jane Doe, CC BY 4.0, no changes made", "CC-BY-4.0"),
+        (BY, "No modifications were made", "CC-BY-4.0"),
+        (BY, "The picture has not been altered or cropped", "CC-BY-4.0"),
+        (BY, '"Don\'t look back" by Jane Doe is licensed under CC BY 4.0', "CC-BY-4.0"),
+        (BY, "\u201cNot a Number\u201d by Jane Doe, CC BY 4.0", "CC-BY-4.0"),
+        (BY, "Wissant, Pas-de-Calais, Jane Doe, CC BY 4.0", "CC-BY-4.0"),
+        (BY, "No AI enhancement was applied", "CC-BY-4.0"),
+        (BY, "Not created with artificial intelligence", "CC-BY-4.0"),
+        (BY, "No training aims are behind this picture", "CC-BY-4.0"),
+        # As the deeds themselves have it.
+        (BY_ND, "If you remix the material, you may not distribute the modified material", "CC-BY-ND-4.0"),
+        (BY_NC, "You may not use the material for commercial purposes", "CC-BY-NC-4.0"),
+        (BY_NC, "No commercial use without permission", "CC-BY-NC-4.0"),
+        (BY_NC, "Permission is required for commercial use", "CC-BY-NC-4.0"),
+        (ZERO, "No copyright: copy and use it without asking permission", "CC0-1.0"),
+        (ZERO, "Public Domain Mark 1.0", "CC0-1.0"),
+        (f"{CC}/publicdomain/mark/1.0/", "No known restrictions on publication", "PDM-1.0"),
         (BY, "http://ns.useplus.org/ldf/vocab/DMI-UNSPECIFIED", "CC-BY-4.0"),
         (BY_NC, "Not for commercial use", "CC-BY-NC-4.0"),
         (BY_NC, "Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)", "CC-BY-NC-4.0"),
-        (f"{CC}/licenses/by-nd/4.0/", "No derivatives", "CC-BY-ND-4.0"),
+        (BY_ND, "No derivatives", "CC-BY-ND-4.0"),
         (f"{CC}/licenses/by-sa/3.0/de/", "CC BY-SA 3.0", "CC-BY-SA-3.0-DE"),
         (f"{CC}/publicdomain/mark/1.0/", "No known copyright restrictions", "PDM-1.0"),
         (f"{CC}/publicdomain/mark/1.0/", "The institution believes that this item is not in copyright", "PDM-1.0"),
@@ -131,6 +172,39 @@ def test_an_address_of_ones_own_terms_is_no_licence_and_goes_against_none() -> N
     assert agreed([terms, None]) == terms
     assert agreed([None]) is None
     assert declare("xmp", terms=["\u00a9 Jane Doe"]) is None
+
+
+def test_pictures_that_are_free_by_two_names_are_free() -> None:
+    zero, mark = declare("x", urls=[ZERO]), declare("y", urls=[f"{CC}/publicdomain/mark/1.0/"])
+
+    assert agreed([zero, mark]) == zero
+    assert agreed([mark, zero]) == mark
+    assert declare("x", urls=[ZERO], names=["Public Domain Mark 1.0"]) is not None
+
+
+def test_words_far_down_a_text_count_wherever_it_is_kept() -> None:
+    far = "Photographed at the old mill in May. " * 20 + "All rights reserved."
+    contradicted = declare("page", urls=[BY], terms=[far])
+    alone = declare("schema.org", terms=[far])
+
+    for found in (contradicted, alone, declare("sidecar", names=[far])):
+        assert found is not None
+        assert found.id == "unknown"
+        assert found.text.endswith("All rights reserved.")
+        assert len(found.text) <= 500
+    both = agreed([declare("rel=license", urls=[BY]), alone])
+    assert both is not None
+    assert both.id == "unknown"
+
+
+def test_of_what_cannot_be_read_that_which_keeps_rights_is_remembered() -> None:
+    terms = declare("rel=license", urls=["https://example.org/terms"])
+    caption = declare("caption", terms=["Jane Doe. All rights reserved."])
+
+    assert agreed([terms, caption]) == agreed([caption, terms]) == caption
+    beside = declare("schema.org", urls=["https://example.org/terms"], names=["Our terms", "Not for commercial use"])
+    assert beside is not None
+    assert beside.text == "Not for commercial use"
 
 
 def test_both_sides_of_a_contradiction_are_kept_however_long_they_are() -> None:
