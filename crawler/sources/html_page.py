@@ -175,7 +175,7 @@ class _Page:
             creator=_first(*(facts.creator for facts in blocks), _author_inside(container)),
             creator_url=_first(*(facts.creator_url for facts in blocks)),
             # What is said of the picture itself goes before what is said of the page.
-            license=own_license or (self.license if only else None),
+            license=own_license or (agreed([self.license], beside=[caption]) if only else None),
             thumbnail_of=page_url(picture.renditions.page) if picture.renditions.page else None,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from crawler.sources.markup import Element, clean, text_of, web_address, words_of
@@ -18,6 +19,7 @@ REL_LICENSE = "rel=license"
 
 _IMAGE_TYPES = frozenset({"imageobject", "photograph"})
 _MAX_JSON_LD_NODES = 2000
+_MAX_LICENSE_LINKS = 100
 
 
 @dataclass(frozen=True)
@@ -103,28 +105,31 @@ def open_graph(root: Element, base: str) -> ImageFacts:
     )
 
 
-def rel_license(element: Element, base: str) -> DeclaredLicense | None:
-    """The licence of a link with `rel=license`, and of what stands around it; None for any other element."""
-    if "license" not in words_of(element.get("rel")) or not element.get("href"):
-        return None
-    return declare(
-        REL_LICENSE,
-        urls=[web_address(base, element.get("href"))],
-        names=[text_of(element)],
-        terms=[_words_around(element)],
-    )
-
-
 def rel_licenses(elements: Iterable[Element], base: str) -> DeclaredLicense | None:
-    """What all links with `rel=license` among some elements come to together."""
-    return agreed([rel_license(element, base) for element in elements])
+    """What the links with `rel=license` among some elements, and the words around them, come to together."""
+    links = (each for each in elements if "license" in words_of(each.get("rel")) and each.get("href"))
+    # Thousands of links may stand in one paragraph, whose words are read once.
+    words: dict[Element, str | None] = {}
+    declarations = []
+    for link in islice(links, _MAX_LICENSE_LINKS):
+        block = _block_around(link)
+        if block is not None and block not in words:
+            words[block] = text_of(block)
+        declared = declare(
+            REL_LICENSE,
+            urls=[web_address(base, link.get("href"))],
+            names=[text_of(link)],
+            terms=[words[block] if block is not None else None],
+        )
+        declarations.append(declared)
+    return agreed(declarations)
 
 
-def _words_around(element: Element) -> str | None:
-    """The text of the paragraph, caption, cell or entry in which an element stands; None where that is the page."""
+def _block_around(element: Element) -> Element | None:
+    """The paragraph, caption, cell or entry in which an element stands; None where that is the page."""
     for above in element.iterancestors():
         if above.tag in _BLOCKS:
-            return text_of(above)
+            return above
         if above.tag not in _INLINE:
             return None
     return None

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from crawler.sources import metadata
 from crawler.sources.answers import declared_license
 from crawler.sources.html_page import parse_page
+from crawler.sources.markup import Element, text_of
 from crawler.sources.sidecars import read_sidecar
 from pipeline.records import DeclaredLicense
 
@@ -45,6 +47,8 @@ PROPERTY = '<img itemprop="contentUrl" src="/mill.jpg">'
         f"{json_ld(license=BY)}<figure>{PICTURE}<figcaption>Reuters. All rights reserved.</figcaption></figure>",
         f"{json_ld(license=BY)}<figure>{PICTURE}<figcaption>Jane Doe, CC BY-NC 2.0</figcaption></figure>",
         f'<div {SCOPE}><a itemprop="license" href="{BY}">CC</a><p itemprop="copyrightNotice">No AI</p>{PROPERTY}</div>',
+        f"<main><figure>{PICTURE}<figcaption>Non-commercial use</figcaption></figure></main><div><p>{LINK}</p></div>",
+        f"{json_ld(copyrightNotice='Not for commercial use')}<main>{PICTURE}</main><p>Text: {LINK}</p>",
         # The picture's own words go before the licence of the page's text.
         f"{json_ld(copyrightNotice='All rights reserved')}<main>{PICTURE}</main><p>Text: {LINK}</p>",
         f"{json_ld(license='https://photos.example/terms')}<main>{PICTURE}</main><div><p>Text: {LINK}</p></div>",
@@ -81,6 +85,24 @@ def test_what_is_said_of_the_site_or_goes_with_the_licence_takes_nothing_back(ht
 
     assert found is not None
     assert (found.id, found.url) == ("CC-BY-4.0", BY)
+
+
+def test_thousands_of_links_in_one_paragraph_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def counted(element: Element) -> str | None:
+        read.append(element.tag)
+        return text_of(element)
+
+    monkeypatch.setattr(metadata, "text_of", counted)
+    links = f'<a rel="license" href="{BY}">x</a>' * 5_000
+
+    found = license_on(f"<div>{PICTURE}<p>{links}</p></div>")
+
+    assert found is not None
+    assert found.id == "CC-BY-4.0"
+    assert read.count("p") <= 2  # once for the picture, once for the page
+    assert len(read) < 500
 
 
 def test_both_sides_stand_in_the_words() -> None:
