@@ -15,6 +15,7 @@ from pipeline.licenses import UNKNOWN, License, license_on_record, strictest
 from pipeline.provenance.attribution import (
     credit_dream,
     credit_original,
+    credited_to,
     input_ids,
     inputs_on_record,
     license_address,
@@ -97,7 +98,7 @@ def key_of(shard: int, place: int, *, shard_size: int) -> str:
 
 
 def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Sequence[str]) -> list[Sample]:
-    """The samples of one shard; of an item that was withdrawn or lost since it was chosen there is none."""
+    """The samples of one shard; where a picture, guide or mask was withdrawn since it was chosen there is none."""
     item_ids = [item_id for item_id, _ in entries]
     with catalog.read() as uow:
         session = uow.session
@@ -111,7 +112,8 @@ def samples_of(catalog: Catalog, entries: Sequence[tuple[int, int]], *, keys: Se
     samples = []
     for key, (item_id, dream_id) in zip(keys, entries, strict=True):
         item, dream = items.get(item_id), dreams.get(dream_id)
-        if item is None or item.withdrawn_at is not None or (dream_id and dream is None):
+        parts = [item, *(inputs.get(each) for each in input_ids([dream] if dream else []))]
+        if item is None or any(each and each.withdrawn_at for each in parts) or (dream_id and dream is None):
             continue
         blob = blobs[dream.blob_sha256 if dream else item.blob_sha256]
         seen = sightings.get(item_id, [])
@@ -172,7 +174,7 @@ def _about(
         "pixel_sha256": item.pixel_sha256,
         "media_type": media_type,
         "item": f"i{item.id}",
-        "page_url": _address(first.page_url) if first else None,
+        "page_url": _source(item, sightings),
         "title": item.title,
         "alt": next(filter(None, (each.alt for each in sightings)), None),
         "creator": item.creator,
@@ -257,7 +259,7 @@ def _sharing(item: Item, dream: Derivation, inputs: Mapping[int, Item]) -> Shari
 
 
 def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None, inputs: Mapping[int, Item]) -> Credit:
-    license_, license_url, first = license_of(item), license_address(item), _first(sightings)
+    license_, license_url = license_of(item), license_address(item)
     creator_url = web_address(next(filter(None, (each.creator_url for each in sightings)), None))
     line = credit_original(item, sightings) if dream is None else credit_dream(item, sightings, dream)
     may_be_shared = license_.id != UNKNOWN
@@ -269,13 +271,19 @@ def _credit(item: Item, sightings: Sequence[Sighting], dream: Derivation | None,
         title=item.title or "",
         creator=item.creator or "",
         creator_url=creator_url or "",
-        source=(_address(first.page_url) or "") if first else "",
+        source=_source(item, sightings) or "",
         license=license_,
         license_url=license_url or "",
         share_alike=license_.share_alike,
         may_be_shared=may_be_shared,
         line=line,
     )
+
+
+def _source(item: Item, sightings: Sequence[Sighting]) -> str | None:
+    """The page that the picture is credited to."""
+    credited = credited_to(item, sightings)
+    return _address(credited.page_url) if credited else None
 
 
 def _address(url: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipeline.catalog.texts import storable
 from pipeline.catalog.values import Item, NewSighting
 from pipeline.license_declarations import agreed, declare
 from pipeline.license_texts import goes_against
-from pipeline.licenses import UNKNOWN, kind_of, license_on_record
+from pipeline.licenses import UNKNOWN, UNKNOWN_LICENSE, License, going_together, kind_of, license_on_record
 from pipeline.records import CrawlRecord, DeclaredLicense
 
 MAX_TITLE = 500
@@ -31,7 +31,8 @@ def sighting_of(
     relation: first, same_bytes or same_pixels.
     embedded: What the file says of itself; see `license_of`.
     """
-    declared = license_of(record, embedded)
+    found = license_of(record, embedded)
+    declared = storable_license(found) if found is not None else None
     seen_at = moment(record.found_at)
     return NewSighting(
         item_id=item_id,
@@ -48,10 +49,10 @@ def sighting_of(
         tags=tuple(tag for text in record.tags[:MAX_TAGS] if (tag := clean(text, MAX_TAG))),
         creator=clean(record.creator, MAX_TITLE),
         creator_url=clean(record.creator_url),
-        license_id=clean(declared.id, _MAX_LICENSE_ID) if declared else None,
-        license_url=clean(declared.url) if declared else None,
-        license_declared_by=clean(declared.declared_by, _MAX_SOURCE) if declared else None,
-        license_text=clean(declared.text, MAX_TITLE) if declared else None,
+        license_id=declared.id or None if declared else None,
+        license_url=declared.url if declared else None,
+        license_declared_by=declared.declared_by or None if declared else None,
+        license_text=declared.text or None if declared else None,
         http=_http(record),
         fetched_at=seen_at,
         last_seen_at=seen_at,
@@ -60,6 +61,16 @@ def sighting_of(
         attribution=clean(record.attribution, MAX_TEXT),
         rendition=clean(record.rendition, _MAX_SOURCE),
         consent=consent_of(record),
+    )
+
+
+def storable_license(declared: DeclaredLicense) -> DeclaredLicense:
+    """A declaration whose texts every database takes, cut to the width of their columns."""
+    return DeclaredLicense(
+        clean(declared.id, _MAX_LICENSE_ID) or "",
+        clean(declared.url),
+        clean(declared.declared_by, _MAX_SOURCE) or "",
+        clean(declared.text, MAX_TITLE) or "",
     )
 
 
@@ -79,20 +90,39 @@ def license_of(record: CrawlRecord, embedded: Mapping[str, str]) -> DeclaredLice
     page, file = record.license, _license_in_file(embedded)
     if page is None:
         return file
-    return page if page.id == UNKNOWN else agreed([page, file], beside=[embedded.get("terms")])
+    if page.id == UNKNOWN and file is not None and file.id != UNKNOWN:
+        return page
+    return agreed([page, file], beside=[embedded.get("terms")])
 
 
-def takes_back(declared: DeclaredLicense | None, item: Item) -> bool:
-    """Whether what is declared of a picture that was met before cannot be true with the licence it has.
+def license_met_again(
+    declared: DeclaredLicense | None, item: Item, before: Iterable[DeclaredLicense]
+) -> License | None:
+    """The licence that an item has from now on for what is declared where it was met again; None where it stays.
 
-    Another version of the same licence takes nothing back: both may have been given.
+    It is the same in whatever order the picture was met: unknown where two sightings cannot both be true, else the one
+    that is declared, also where the first sighting only said something that cannot be read. Another version of the same
+    licence changes nothing: both may have been given.
+
+    Args:
+        declared: Where it was met now.
+        item: As it is on record.
+        before: What all its sightings declare; only looked at where its licence is unknown and one is declared.
     """
     known = license_on_record(item.license_id, item.license_url)
-    if declared is None or known.id == UNKNOWN:
-        return False
+    if declared is None or item.license_id is None:
+        return None
+    if known.id != UNKNOWN:
+        return UNKNOWN_LICENSE if _cannot_be(known, declared) else None
+    given = license_on_record(declared.id, declared.url)
+    return None if given.id == UNKNOWN or any(_cannot_be(given, each) for each in before) else given
+
+
+def _cannot_be(license_: License, declared: DeclaredLicense) -> bool:
     if declared.id == UNKNOWN:
-        return goes_against(declared.text or declared.url or "", known)
-    return kind_of(license_on_record(declared.id, declared.url)) != kind_of(known)
+        return goes_against(declared.text or declared.url or "", license_)
+    other = license_on_record(declared.id, declared.url)
+    return kind_of(other) != kind_of(license_) and going_together([other, license_]) is None
 
 
 def _license_in_file(embedded: Mapping[str, str]) -> DeclaredLicense | None:

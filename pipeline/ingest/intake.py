@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.upkeep_queries import mark_removed, references
-from pipeline.catalog.values import IngestProgress, Item, NewItem
+from pipeline.catalog.values import IngestProgress, Item, NewItem, NewSighting
 from pipeline.duplicates.linking import nearest_representative
 from pipeline.duplicates.search import DuplicateSearch, Match
 from pipeline.duplicates.signatures import ALGORITHM
@@ -29,11 +29,22 @@ from pipeline.ingest.candidates import (
     Taken,
     Unfit,
 )
-from pipeline.ingest.describing import MAX_DETAIL, clean, license_of, moment, sighting_of, takes_back
+from pipeline.ingest.describing import (
+    MAX_DETAIL,
+    clean,
+    license_met_again,
+    license_of,
+    moment,
+    sighting_of,
+    storable_license,
+)
 from pipeline.ingest.examining import Examiner
 from pipeline.ingest.recording import facts_of, keywords_of, record_failure, record_fetch, record_known
 from pipeline.ingest.validation import Examined
-from pipeline.records import CrawlRecord, Outcome
+from pipeline.license_declarations import agreed
+from pipeline.license_texts import restrains
+from pipeline.licenses import UNKNOWN
+from pipeline.records import CrawlRecord, DeclaredLicense, Outcome
 from pipeline.store import Store
 
 _FIRST = "first"  # the relation of the bytes that brought an item
@@ -175,14 +186,12 @@ class Intake:
             relation=relation,
             embedded=picture.embedded,
         )
-        uow.sightings.add(sighting)
+        is_new = uow.sightings.add(sighting)
         uow.items.add_keywords(item_id, keywords_of(record))
         record_fetch(uow, record, state="kept", item_id=item_id, sha256=picture.sha256, examined=picture.examined)
         if relation != _FIRST:  # a new item has all that is said of it, and no address that was withdrawn
             uow.items.fill_in(item_id, facts_of(record, picture.embedded))
-            item = uow.items.get(item_id)
-            if item is not None and takes_back(license_of(record, picture.embedded), item):
-                uow.items.doubt_license(item_id)
+            _judge_license(uow, sighting, license_of(record, picture.embedded), is_new=is_new)
             refresh_withdrawal(uow, item_id)
             self._settle_file(uow, picture, item_id)
         return taken
@@ -252,6 +261,28 @@ class Intake:
             near_duplicate_distance=near.distance if near else None,
             first_run_id=self._run_id,
         )
+
+
+def _judge_license(uow: UnitOfWork, sighting: NewSighting, declared: DeclaredLicense | None, *, is_new: bool) -> None:
+    """Bring an item's licence to what all its sightings come to, now that it was met again."""
+    item = uow.items.get(sighting.item_id)
+    assert item is not None  # items are never deleted
+    if declared is None:
+        return
+    before = uow.sightings.declared(item.id) if item.license_id == UNKNOWN != declared.id else ()
+    found = license_met_again(declared, item, before)
+    if found is not None:
+        uow.items.change_license(item.id, found.id, found.url)
+    if is_new:
+        return
+    # A page that says otherwise than before: what it says now must stand in its sighting, or be forgotten.
+    told = None
+    if found is not None and found.id == UNKNOWN:
+        told = agreed([DeclaredLicense(item.license_id or UNKNOWN, item.license_url, declared.declared_by), declared])
+    elif item.license_id == declared.id == UNKNOWN and restrains(declared.text):
+        told = declared
+    if told is not None:
+        uow.sightings.change_license(sighting, storable_license(told))
 
 
 def _take_unfit(uow: UnitOfWork, picture: Unfit) -> Taken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pipeline.catalog.values import Derivation, Item, Sighting
@@ -34,9 +35,20 @@ def credit_original(item: Item, sightings: Sequence[Sighting]) -> str:
     """
     title = f"\u201c{_one_line(item.title)}\u201d" if item.title else f"Untitled picture i{item.id}"
     creator = f" by {_one_line(item.creator)}" if item.creator else ", creator unknown"
-    line = f"{title}{creator}{_source(sightings)}, {_license(item)}."
+    line = f"{title}{creator}{_source(credited_to(item, sightings))}, {_license(item)}."
     given = _one_line(credit_given(sightings))
     return f"{line} Credit as given: {given.removesuffix('.')}." if given and given not in line else line
+
+
+def credited_to(item: Item, sightings: Sequence[Sighting]) -> Sighting | None:
+    """The sighting that is named as a picture's source; None where it was met nowhere.
+
+    The first that declares the licence it has, as a page that says nothing of it would bear out no credit; else the one
+    that it came by.
+    """
+    declaring = (each for each in sightings if each.license_id == item.license_id != UNKNOWN and item.license_id)
+    came_by = (each for each in sightings if each.relation == "first")
+    return next(chain(declaring, came_by, sightings), None)
 
 
 def credit_given(sightings: Sequence[Sighting]) -> str:
@@ -136,13 +148,12 @@ def permissions(license_: License) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _source(sightings: Sequence[Sighting]) -> str:
-    if not sightings:
+def _source(sighting: Sighting | None) -> str:
+    if sighting is None:
         return ""
-    first = next((each for each in sightings if each.relation == "first"), sightings[0])
-    where = web_address(first.page_url) or web_address(first.image_url)
+    where = web_address(sighting.page_url) or web_address(sighting.image_url)
     # Nobody needs to know in which folder of whose computer a picture lay.
-    return f", {public_url(where)}" if where else f", {public_url(first.image_url)}"
+    return f", {public_url(where)}" if where else f", {public_url(sighting.image_url)}"
 
 
 def _license(item: Item) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.catalog.values import Item, Sighting
-from pipeline.provenance.attribution import credit_given
+from pipeline.provenance.attribution import credit_given, credited_to
 from pipeline.provenance.canonical import canonical_json, cut_text, escape_xml
 from pipeline.provenance.permission import license_of
 from pipeline.provenance.sharing import public_url, web_address
@@ -26,8 +26,8 @@ def described_input(item: Item, sightings: Sequence[Sighting] = ()) -> dict[str,
     sightings: all of the item's, oldest first; may be empty.
     """
     license_ = license_of(item)
-    first = next((each for each in sightings if each.relation == "first"), sightings[0] if sightings else None)
-    where = web_address(first.page_url) or web_address(first.image_url) if first else None
+    credited = credited_to(item, sightings)
+    where = web_address(credited.page_url) or web_address(credited.image_url) if credited else None
     return {
         "relationship": "inputTo",
         "item": f"i{item.id}",
@@ -46,7 +46,7 @@ def described_source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any
     sightings: all of the item's, oldest first; may be empty.
     """
     first = next((each for each in sightings if each.relation == "first"), sightings[0] if sightings else None)
-    license_ = license_of(item)
+    license_, credited = license_of(item), credited_to(item, sightings)
     declared = next((each for each in sightings if each.license_id == item.license_id), None)
     return {
         "item": f"i{item.id}",
@@ -59,7 +59,7 @@ def described_source(item: Item, sightings: Sequence[Sighting]) -> dict[str, Any
         "creator": _text(item.creator),
         "attribution": _text(credit_given(sightings) or None),
         "image_url": _url(first.image_url) if first else None,
-        "page_url": _url(first.page_url) if first else None,
+        "page_url": _url(credited.page_url) if credited else None,
         "source": _text(first.source) if first else None,
         "fetched_at": _moment(first.fetched_at) if first else None,
         "license": {

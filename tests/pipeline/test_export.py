@@ -14,7 +14,7 @@ from defusedxml import ElementTree
 from PIL import Image
 
 from pipeline.errors import UsageError
-from pipeline.export.samples import key_of
+from pipeline.export.samples import key_of, samples_of
 from pipeline.export.selection import Selection, What, check_licenses, objection_to_license
 from pipeline.licenses import license_by_id
 from tests.support.exports import FILES, HOSTILE, check_digests, contents, fill, take, withdraw
@@ -213,10 +213,15 @@ def test_a_dream_is_labelled_by_the_strictest_licence_of_its_pictures(shop: Work
     assert commercial.left_out == {"another licence than asked for": 1}
     assert [each.text for each in packet.iter("{http://ns.adobe.com/xap/1.0/rights/}WebStatement")] == [deed]
     assert [each.text for each in packet.iter("{http://ns.adobe.com/xap/1.0/rights/}Marked")] == ["True"]
+    entries = [(free, dream.id)]
+    assert len(samples_of(shop.catalog, entries, keys=["0"])) == 1
     # What is known of the guide today counts, not only what was known when the dream was made.
     with shop.catalog.write() as uow:
-        uow.items.doubt_license(guide)
+        uow.items.change_license(guide, "unknown", None)
     assert take(shop, tmp_path / "later", what=What.DREAMS).left_out == {"licence does not permit sharing": 1}
+    # Between being chosen and being written a guide may be withdrawn, too.
+    withdraw(shop, guide)
+    assert samples_of(shop.catalog, entries, keys=["0"]) == []
 
 
 def test_without_near_duplicates_a_dream_is_taken_where_there_is_none_of_the_picture_in_front(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.provenance.attribution import credit_original
+from pipeline.provenance.described_pictures import described_input, described_source
 from pipeline.records import DeclaredLicense, HttpFacts
 from tests.support.inboxes import failed, fetched
 from tests.support.ingesting import IngestWorkshop
@@ -116,6 +119,89 @@ def test_where_a_later_sighting_goes_against_the_licence_none_is_known(
         item, sightings = uow.items.get(1), uow.sightings.of_item(1)
     assert (item.license_id, item.license_url) == ("unknown", None)
     assert [s.license_id for s in sightings] == ["CC-BY-4.0", later.id, "CC-BY-4.0"]
+
+
+CC = "https://creativecommons.org"
+BY = DeclaredLicense("CC-BY-4.0", f"{CC}/licenses/by/4.0/", "rel=license", "CC BY 4.0")
+BY_NC = DeclaredLicense("CC-BY-NC-4.0", f"{CC}/licenses/by-nc/4.0/", "rel=license", "CC BY-NC 4.0")
+MARK = DeclaredLicense("PDM-1.0", f"{CC}/publicdomain/mark/1.0/", "europeana", "")
+ZERO = DeclaredLicense("CC0-1.0", f"{CC}/publicdomain/zero/1.0/", "rel=license", "CC0")
+OWNER = DeclaredLicense("unknown", None, "exif", "Copyright 2021 Jane Doe")
+UNPAID = DeclaredLicense("unknown", None, "caption", "Not for commercial use")
+FAR = DeclaredLicense("unknown", None, "page", "The mill. " * 40 + "All rights reserved")
+
+
+@pytest.mark.parametrize(
+    ("declared", "license_ids"),
+    [
+        ((OWNER, BY), {"CC-BY-4.0"}),
+        ((OWNER, BY, OWNER), {"CC-BY-4.0"}),
+        ((UNPAID, BY), {"unknown"}),
+        ((UNPAID, BY_NC), {"CC-BY-NC-4.0"}),
+        ((UNPAID, BY_NC, BY), {"unknown"}),
+        ((OWNER, BY, BY_NC), {"unknown"}),
+        ((FAR, BY, OWNER), {"unknown"}),
+        # Either lets the same be done.
+        ((MARK, ZERO), {"PDM-1.0", "CC0-1.0"}),
+        ((MARK, BY), {"unknown"}),
+    ],
+)
+def test_a_picture_has_the_same_licence_in_whatever_order_it_was_met(
+    shop: IngestWorkshop, declared: tuple[DeclaredLicense, ...], license_ids: set[str]
+) -> None:
+    found = set()
+    for item_id, order in enumerate(itertools.permutations(declared), start=1):
+        records = [fetched(f"{item_id}-{place}.png", license=each) for place, each in enumerate(order)]
+        shop.ingest(*((record, scene_file(item_id)) for record in records))
+        with shop.catalog.read() as uow:
+            item = uow.items.get(item_id)
+        assert item is not None
+        assert (item.license_url is None) == (item.license_id == "unknown")
+        found.add(item.license_id)
+
+    assert found == license_ids
+
+
+def test_a_picture_is_credited_to_the_page_that_declares_its_licence(shop: IngestWorkshop) -> None:
+    for page, declared in (("repost", None), ("about", OWNER), ("original", BY), ("other", BY)):
+        record = fetched(f"{page}.png", license=declared, page_url=f"https://example.org/{page}")
+        shop.ingest((record, scene_file(1)))
+
+    with shop.catalog.read() as uow:
+        item, sightings = uow.items.get(1), uow.sightings.of_item(1)
+    assert item is not None
+    assert "https://example.org/original, CC BY 4.0" in credit_original(item, sightings)
+    described = described_source(item, sightings)
+    assert described["page_url"] == described_input(item, sightings)["page_url"] == "https://example.org/original"
+    assert described["image_url"] == "https://example.org/repost.png"
+
+
+def test_a_page_that_says_otherwise_than_before_tells_why_the_licence_is_unknown(shop: IngestWorkshop) -> None:
+    reserved = DeclaredLicense("unknown", None, "schema.org", "All rights reserved")
+
+    for name, declared in (("a.png", BY), ("a.png", reserved), ("b.png", BY)):
+        shop.ingest((fetched(name, license=declared), scene_file(1)))
+
+    with shop.catalog.read() as uow:
+        item, sightings = uow.items.get(1), uow.sightings.of_item(1)
+    assert item is not None
+    assert item.license_id == "unknown"
+    assert [each.license_id for each in sightings] == ["unknown", "CC-BY-4.0"]
+    assert sightings[0].license_text == f"CC BY 4.0 ({BY.url}), but All rights reserved"
+
+
+@pytest.mark.parametrize("first", [None, OWNER])
+def test_what_a_page_says_later_is_not_forgotten(shop: IngestWorkshop, first: DeclaredLicense | None) -> None:
+    reserved = DeclaredLicense("unknown", None, "schema.org", "All rights reserved")
+
+    for name, declared in (("a.png", first), ("a.png", reserved), ("b.png", BY)):
+        shop.ingest((fetched(name, license=declared), scene_file(1)))
+
+    with shop.catalog.read() as uow:
+        item, sightings = uow.items.get(1), uow.sightings.of_item(1)
+    assert item is not None
+    assert item.license_id == "unknown"
+    assert sightings[0].license_text == "All rights reserved"
 
 
 def test_hostile_text_is_made_fit_for_the_database(shop: IngestWorkshop) -> None:

@@ -166,10 +166,10 @@ class Items(Repository):
         if values:
             self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(values))
 
-    def doubt_license(self, item_id: int) -> None:
-        """Make an item's licence unknown, as not all that was said of it can be true; its sightings keep the words."""
-        doubted = {"license_id": UNKNOWN, "license_url": None}
-        self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(**doubted))
+    def change_license(self, item_id: int, license_id: str, license_url: str | None) -> None:
+        """Give an item another licence, or make it unknown, as all its sightings together have it."""
+        values = {"license_id": license_id, "license_url": license_url}
+        self._session.execute(update(_ITEM).where(_ITEM.c.id == item_id).values(**values))
 
     def keywords(self, item_id: int) -> Sequence[ItemKeyword]:
         """The keywords that an item matched, best score first."""

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from pipeline.catalog.repositories.base import Repository
 from pipeline.catalog.tables import SightingRow
 from pipeline.catalog.upserts import insert_new, table_of
 from pipeline.catalog.values import NewSighting, Sighting, columns_of
+from pipeline.records import DeclaredLicense
 
 _SIGHTING = table_of(SightingRow)
 _UNIQUE = ("image_url", "page_url", "blob_sha256")
+_LICENSE = ("license_id", "license_url", "license_declared_by", "license_text")
 
 
 class Sightings(Repository):
@@ -24,6 +26,18 @@ class Sightings(Repository):
         """Where an item was met, first met first."""
         return self._all(Sighting, select(_SIGHTING).where(_SIGHTING.c.item_id == item_id).order_by(_SIGHTING.c.id))
 
+    def declared(self, item_id: int) -> Sequence[DeclaredLicense]:
+        """What the item's sightings declare as its licence, each once, in no order."""
+        columns = [_SIGHTING.c[name] for name in _LICENSE]
+        declared = (_SIGHTING.c.item_id == item_id, _SIGHTING.c.license_id.is_not(None))
+        rows = self._session.execute(select(*columns).where(*declared).distinct())
+        return [DeclaredLicense(id_, url, by or "", text or "") for id_, url, by, text in rows]
+
+    def change_license(self, sighting: NewSighting, declared: DeclaredLicense) -> None:
+        """Record what is declared now where the same bytes were met before."""
+        values = dict(zip(_LICENSE, (declared.id, declared.url, declared.declared_by, declared.text), strict=True))
+        self._session.execute(update(_SIGHTING).where(*_same(sighting)).values(**values))
+
     def add(self, sighting: NewSighting) -> bool:
         """Record a sighting; False when the same bytes were met at that address and page before.
 
@@ -31,10 +45,9 @@ class Sightings(Repository):
         """
         if insert_new(self._session, SightingRow, columns_of(sighting), unique=_UNIQUE):
             return True
-        same = [_SIGHTING.c[name] == getattr(sighting, name) for name in _UNIQUE]
         self._session.execute(
             update(_SIGHTING)
-            .where(*same, _SIGHTING.c.last_seen_at <= sighting.last_seen_at)
+            .where(*_same(sighting), _SIGHTING.c.last_seen_at <= sighting.last_seen_at)
             .values(last_seen_at=sighting.last_seen_at, **_read_now(sighting.consent))
         )
         return False
@@ -46,6 +59,10 @@ class Sightings(Repository):
             .where(_SIGHTING.c.image_url == image_url, _SIGHTING.c.last_seen_at <= seen_at)
             .values(last_seen_at=seen_at, **_read_now(consent))
         )
+
+
+def _same(sighting: NewSighting) -> Sequence[ColumnElement[bool]]:
+    return [_SIGHTING.c[name] == getattr(sighting, name) for name in _UNIQUE]
 
 
 def _read_now(consent: Mapping[str, Any] | None) -> dict[str, Any]:
