@@ -14,7 +14,8 @@ from pipeline.browse.state import View, read_reason, read_view
 from pipeline.catalog.engine import Catalog
 from pipeline.duplicates.similar import SimilarSearch
 from pipeline.provenance import attribution
-from pipeline.provenance.permission import Permission, part_of, permission_to_dream
+from pipeline.provenance.permission import Permission, part_of, permission_on_record, permission_to_dream
+from pipeline.provenance.sharing import sharing_of
 from pipeline.public_ids import parse_id
 
 _METHODS = ["GET", "HEAD"]
@@ -91,7 +92,7 @@ class Pages:
             license_url=attribution.license_address(item),
             permissions=attribution.permissions(license_),
             credit=attribution.credit_original(item, read.sightings),
-            sharing=_told(dream.manifest, "sharing", "note") if dream else None,
+            sharing=_sharing(read),
             responsibility=attribution.responsibility_of(dream) if dream else None,
             may_dream=isinstance(permission_to_dream([part_of(item, read.sightings)]), Permission),
             dream_credit=attribution.credit_dream(item, read.sightings, dream) if dream else None,
@@ -147,6 +148,14 @@ def _alt(read: readers.ItemRead) -> str:
     """What the picture shows, as the page it was found on says it."""
     said = next((each.alt for each in read.sightings if each.alt), None)
     return said or read.item.title or f"picture i{read.item.id}"
+
+
+def _sharing(read: readers.ItemRead) -> str | None:
+    """On what terms the dream may be passed on by what is known today: a licence may have been doubted since."""
+    if read.shown is None:
+        return None
+    licenses = [attribution.license_of(read.item), *attribution.licenses_of_inputs(read.shown, read.inputs)]
+    return sharing_of(*licenses, permission=permission_on_record(read.shown.manifest)).note
 
 
 def _told(manifest: Mapping[str, Any], part: str, name: str) -> Any:

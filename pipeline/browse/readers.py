@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.browse.state import View
-from pipeline.catalog import queries
+from pipeline.catalog import export_queries, queries
 from pipeline.catalog.duplicate_values import DuplicatePair
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.facets import facets
@@ -15,6 +15,7 @@ from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Blob, Derivation, Item, ItemKeyword, Rejection, Run, Sighting
 from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import NotFound, Withdrawn
+from pipeline.provenance.attribution import input_ids
 
 RUNS_PER_PAGE = 30
 PAIRS_PER_PAGE = 30
@@ -53,6 +54,7 @@ class ItemRead:
     Attributes:
         dreams: Newest first.
         shown: The dream to compare with; None when there is none.
+        inputs: Its guides and masks that are in the catalog, by id.
         group: The representative and what is near to it; a single tile when nothing is.
         previous: The item before it in the gallery it was opened from.
         next: The item after it there.
@@ -68,6 +70,7 @@ class ItemRead:
     more_sightings: int
     dreams: tuple[Derivation, ...]
     shown: Derivation | None
+    inputs: Mapping[int, Item]
     group: tuple[Tile, ...]
     previous: int | None
     next: int | None
@@ -161,6 +164,7 @@ def read_item(
             more_sightings=max(0, len(sightings) - MOST_SIGHTINGS),
             dreams=dreams,
             shown=shown,
+            inputs=export_queries.items(uow.session, input_ids([shown] if shown is not None else [])),
             group=group,
             previous=previous,
             next=following,

@@ -45,6 +45,22 @@ def test_pictures_are_shown_by_the_same_words(client: TestClient, asked: str, it
     assert client.get("/", params={"license": asked, "sort": "largest"}).status_code == 200
 
 
+def test_a_dream_may_be_passed_on_by_what_is_known_of_its_picture_today(tmp_path: Path) -> None:
+    def told(client: TestClient) -> str:
+        return client.get("/items/i1").text.partition("Passing the dream on:")[2].partition("</p>")[0]
+
+    with workshop(tmp_path) as shop:
+        shop.dream(shop.add(picture(1), license_id="CC-BY-SA-4.0"))
+        client = client_of(shop)
+        before = told(client)
+        with shop.catalog.write() as uow:
+            uow.items.change_license(1, "unknown", None)
+        after = told(client)
+
+    assert "share it under CC BY-SA 4.0" in before
+    assert "keep this picture private" in after
+
+
 def test_a_wrong_word_is_told_with_what_comes_near(client: TestClient) -> None:
     answer = client.get("/api/items", params={"license": "comercial"})
 
