@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from pipeline.catalog.failures import translated
-from pipeline.catalog.modes import MODE, READ, WRITE
+from pipeline.catalog.modes import MODE, READ, WAIT, WRITE
 from pipeline.catalog.read_only import ReadOnlyFile, cannot_be_written
 from pipeline.catalog.schema import bring_up_to_date, check_up_to_date
 from pipeline.catalog.search_index import former, refresh, renew
@@ -36,6 +36,9 @@ _POOL_SIZE, _POOL_OVERFLOW = 5, 40
 _CACHE_KIB = 32_768
 # Of a former version, made anew in one unit of work: others do not wait long for it.
 _RENEWED_AT_ONCE = 200
+# SQLite keeps no queue: whoever waits looks each tenth of a second whether the lock is free, and would hardly ever find
+# it so between units of work that follow one another at once. A tenth of the time that one took is found soon.
+_PAUSE_SHARE, _LONGEST_PAUSE_SECONDS = 0.1, 0.1
 
 
 class Catalog:
@@ -51,6 +54,7 @@ class Catalog:
             else engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         )
         self.place = place
+        self._next_write_at = 0.0
 
     @property
     def is_read_only(self) -> bool:
@@ -58,11 +62,13 @@ class Catalog:
         return self._read_only is not None
 
     @contextmanager
-    def write(self) -> Iterator[UnitOfWork]:
+    def write(self, *, wait_seconds: float | None = None) -> Iterator[UnitOfWork]:
         """A unit of work that holds the write lock, commits when its block ends, and rolls back when it raises.
 
+        wait_seconds: For the lock; None for 30.
+
         Raises:
-            CatalogBusy: Another process kept the lock for 30 seconds.
+            CatalogBusy: Another process kept the lock for that long.
             CatalogRefused: A text or number is none that the database can keep; nothing was changed.
             WorkspaceUnusable: The disk is full, the catalog read-only or its server gone; nothing was changed.
         """
@@ -71,12 +77,25 @@ class Catalog:
                 f"the catalog {self.place} cannot be written: it is read-only; make the folder writable, or choose "
                 "another workspace"
             )
-        with translated(self.place), Session(self._writers, expire_on_commit=False) as session, session.begin():
+        writers = self._writers
+        if wait_seconds is not None:
+            writers = writers.execution_options(**{WAIT: wait_seconds})
+        self._let_others_write()
+        with translated(self.place), Session(writers, expire_on_commit=False) as session, session.begin():
             session.connection()  # takes the lock now, not at the first statement
+            locked_at = time.monotonic()
             unit = UnitOfWork(session)
             yield unit
             session.flush()
             refresh(session.connection())  # the search knows all that was written, or nothing of it is written
+        now = time.monotonic()
+        self._next_write_at = now + min(_LONGEST_PAUSE_SECONDS, _PAUSE_SHARE * (now - locked_at))
+
+    def _let_others_write(self) -> None:
+        # PostgreSQL lets whoever waits for the lock have it in turn.
+        pause = self._next_write_at - time.monotonic()
+        if pause > 0 and self._engine.dialect.name == "sqlite":
+            time.sleep(pause)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
@@ -97,19 +116,21 @@ class Catalog:
     def renew_search(self, *, seconds: float | None = None, on_progress: Callable[[int], None] | None = None) -> bool:
         """Make search documents of a former version anew, some in each unit of work; whether none is left.
 
-        seconds: Begin no other unit of work after so long; None to go on until all is done.
+        seconds: Begin no other unit of work after so long, nor wait longer for the lock; None to go on until all is
+            done.
         on_progress: Called with the highest id of an item that is left, as long as there is one.
 
         Raises:
             CatalogBusy, WorkspaceUnusable: As `write`.
         """
         started = time.monotonic()
+        wait_seconds = None if seconds is None else min(seconds, BUSY_TIMEOUT_SECONDS)
         with self.read() as uow:
             left = former(uow.session.connection())
         while left and (seconds is None or time.monotonic() - started < seconds):
             if on_progress is not None:
                 on_progress(left)
-            with self.write() as uow:
+            with self.write(wait_seconds=wait_seconds) as uow:
                 left = renew(uow.session.connection(), limit=_RENEWED_AT_ONCE)
         return not left
 
@@ -267,18 +288,24 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    mode = connection.get_execution_options().get(MODE)
+    options = connection.get_execution_options()
+    mode, wait = options.get(MODE), options.get(WAIT, BUSY_TIMEOUT_SECONDS)
     # Kept for as long as the driver's connection, which the pool hands out again and again.
     if mode is not None and connection.info.get(MODE) != mode:
         connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if mode == WRITE else 'ON'}")
         connection.info[MODE] = mode
+    if connection.info.get(WAIT, BUSY_TIMEOUT_SECONDS) != wait:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(wait * 1000)}").close()
+        connection.info[WAIT] = wait
     # IMMEDIATE: a transaction that reads first and writes later could otherwise fail at its first write.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == WRITE else "BEGIN")
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(MODE) != WRITE:
+    options = connection.get_execution_options()
+    if options.get(MODE) != WRITE:
         return
+    wait_ms = max(1, round(options.get(WAIT, BUSY_TIMEOUT_SECONDS) * 1000))  # 0 would be for ever
     # One writer at a time, as on SQLite: near duplicates are found by looking at all that is there.
-    connection.execute(text(f"SET LOCAL lock_timeout = '{round(BUSY_TIMEOUT_SECONDS * 1000)}ms'"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{wait_ms}ms'"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

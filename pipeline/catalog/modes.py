@@ -2,3 +2,5 @@
 
 MODE = "dreamcrawl_mode"
 WRITE, READ = "write", "read"
+WAIT = "dreamcrawl_wait"
+"""Another such option: for how many seconds it waits for the lock, where that is not as long as usual."""

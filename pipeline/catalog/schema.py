@@ -38,7 +38,7 @@ def bring_up_to_date(engine: Engine, *, path: Path | None, place: str) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
                 _upgrade(connection)
         return
-    if path.exists() and _revision(engine, place) == HEAD:
+    if path.exists() and _is_ready(engine, place):
         return
     _migrate_sqlite(engine, path=path, place=place)
 
@@ -71,7 +71,7 @@ def _migrate_sqlite(engine: Engine, *, path: Path, place: str) -> None:
             f"the folder {path.parent} cannot be written: {error.strerror or error}; choose another workspace"
         ) from error
     try:
-        if path.exists() and _revision(engine, place) == HEAD:
+        if path.exists() and _is_ready(engine, place):
             return  # another process did it while this one waited
         # The mode marks a writer for the begin hook of the engine.
         with engine.execution_options(**{MODE: WRITE}).connect() as connection:
@@ -85,6 +85,14 @@ def _migrate_sqlite(engine: Engine, *, path: Path, place: str) -> None:
         engine.dispose()  # that connection has foreign keys off
     finally:
         lock.release()
+
+
+def _is_ready(engine: Engine, place: str) -> bool:
+    """Whether a SQLite catalog has the newest schema, and the log that lets readers be at work beside a writer."""
+    if _revision(engine, place) != HEAD:
+        return False
+    with engine.connect() as connection:  # what is restored from a backup has no log, as the backup is one file
+        return bool(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal")
 
 
 def _revision(engine: Engine, place: str) -> str | None:

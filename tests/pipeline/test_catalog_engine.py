@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 import pipeline.catalog.engine as engine_module
+from pipeline.catalog.copying import copy_catalog
 from pipeline.catalog.engine import Catalog, catalog_url, open_catalog
 from pipeline.catalog.schema import HEAD, known_revisions
 from pipeline.errors import CatalogBusy, CatalogTooNew, NotFound, SettingsInvalid, WorkspaceUnusable
@@ -99,6 +100,19 @@ def test_connections_are_set_up_for_readers_beside_a_writer(tmp_path: Path) -> N
     assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 30_000}
 
 
+@pytest.mark.sqlite(reason="PRAGMAs")
+def test_what_is_restored_from_a_copy_has_room_for_readers_beside_a_writer(tmp_path: Path) -> None:
+    path, copy = tmp_path / "catalog.sqlite3", tmp_path / "restored.sqlite3"
+    with open_catalog(path) as catalog:
+        _start_run(catalog)
+    copy_catalog(path, copy)
+
+    with open_catalog(copy) as catalog, catalog.read() as reader:
+        assert reader.counts().runs == 1
+        _start_run(catalog)
+        assert reader.session.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+
+
 def test_an_error_undoes_the_whole_unit_of_work(tmp_path: Path) -> None:
     with open_catalog(tmp_path / "catalog.sqlite3") as catalog:
         with suppress(ZeroDivisionError), catalog.write() as uow:
@@ -153,6 +167,53 @@ def test_a_writer_that_waits_too_long_is_told_to_try_again(tmp_path: Path, monke
             pytest.fail("two writers at once")
 
         assert _start_run(second) == 1
+
+
+def test_whoever_will_not_wait_long_is_told_soon(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with open_catalog(path) as first, open_catalog(path) as second:
+        with first.write():
+            started = time.monotonic()
+            with pytest.raises(CatalogBusy), second.write(wait_seconds=0.1):
+                pytest.fail("two writers at once")
+            assert time.monotonic() - started < 10
+
+        assert _start_run(second) == 1
+
+
+@pytest.mark.sqlite(reason="PRAGMAs")
+def test_only_whoever_says_so_waits_less(tmp_path: Path) -> None:
+    def waits(**how: float) -> int:
+        with catalog.write(**how) as uow:
+            return int(uow.session.execute(text("PRAGMA busy_timeout")).scalar_one())
+
+    with open_catalog(tmp_path / "catalog.sqlite3") as catalog:
+        assert [waits(), waits(wait_seconds=0.5), waits()] == [30_000, 500, 30_000]
+
+
+@pytest.mark.sqlite(reason="PostgreSQL has a queue")
+def test_whoever_waits_comes_in_between_two_that_follow_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with open_catalog(path) as busy, open_catalog(path) as other:
+        locked, enough = threading.Event(), threading.Event()
+
+        def write_on() -> None:
+            while not enough.is_set():
+                with busy.write():
+                    locked.set()
+                    time.sleep(0.5)
+
+        thread = threading.Thread(target=write_on)
+        thread.start()
+        try:
+            assert locked.wait(10)
+            with other.write(wait_seconds=20) as uow:
+                uow.runs.start("run", **START)
+        finally:
+            enough.set()
+            thread.join()
+
+        assert _runs(busy) == 1
 
 
 def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,19 @@ def test_every_command_makes_some_of_them_anew_when_it_is_done(old: str, tmp_pat
     with open_catalog(old) as catalog:
         assert former(catalog) == 0
         assert found(catalog, "wind-mill") == []
+
+
+def test_no_command_waits_for_others_to_make_them_anew(old: str, tmp_path: Path) -> None:
+    migrated(old, HEAD)
+    change(old, "DELETE FROM search_due", "INSERT INTO search_renewal VALUES (2)")
+    environment = wiring.load_environment({"workspace": str(tmp_path), "catalog_url": old})
+
+    with open_catalog(old) as other, other.write():
+        started = time.monotonic()
+        with wiring.open_catalog(environment) as catalog:
+            assert found(catalog, "wind-mill") == [1, 2]
+        assert time.monotonic() - started < 10
+        assert former(other) == 2
 
 
 def test_documents_of_a_former_version_are_made_anew_some_at_a_time(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
