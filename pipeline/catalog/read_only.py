@@ -41,13 +41,13 @@ class ReadOnlyFile:
         self._state = self._look()  # for which the engine's connections were made
 
     def connect(self) -> sqlite3.Connection:
-        """A connection for the state that the file is in.
+        """A connection for the state that `reading` has found the file in.
 
         Raises:
-            WorkspaceUnusable: There is a log, but no index of it, which only a writer can make.
             sqlite3.Error: It cannot be opened.
         """
-        how = "mode=ro" if self._look() is None else "mode=ro&immutable=1"
+        # Not for that of this moment: the pool keeps it, and one that looks at no lock is for no file that is written.
+        how = "mode=ro" if self._state is None else "mode=ro&immutable=1"
         return sqlite3.connect(
             f"{self._path.as_uri()}?{how}",
             uri=True,
@@ -62,7 +62,7 @@ class ReadOnlyFile:
 
         Raises:
             CatalogBusy: Somebody has written meanwhile.
-            WorkspaceUnusable: As `connect`.
+            WorkspaceUnusable: There is a log, but no index of it, which only a writer can make.
         """
         state = self._look()
         with self._lock:

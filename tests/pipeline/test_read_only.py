@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from pipeline.catalog.engine import Catalog, open_catalog
+from pipeline.catalog.read_only import ReadOnlyFile
 from pipeline.duplicates.similar import SimilarSearch
 from pipeline.errors import CatalogBusy, WorkspaceUnusable
 from pipeline.extract import extract_item
@@ -257,6 +258,26 @@ def test_who_reads_the_file_while_it_is_written_is_told_to_try_again(disk: Small
         with pytest.raises(CatalogBusy, match="run the same command again"):
             read_meanwhile(reader)
         assert "Renamed" in titles(reader)
+
+
+def test_no_connection_that_looks_at_no_lock_is_kept_for_a_file_that_is_written(
+    disk: SmallDisk, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, connect = copy / "catalog.sqlite3", ReadOnlyFile.connect
+    writer = open_catalog(path)
+    rename(writer, "Renamed")
+
+    def connect_late(file: ReadOnlyFile) -> sqlite3.Connection:
+        writer.close()  # after it was seen that there is a log
+        return connect(file)
+
+    with mounted_twice(disk, copy) as view:
+        monkeypatch.setattr(ReadOnlyFile, "connect", connect_late)
+        with pytest.raises(CatalogBusy, match="run the same command again"):
+            open_catalog(view / path.name, only_reads=True)
+        monkeypatch.undo()
+        with open_catalog(view / path.name, only_reads=True) as reader:
+            assert "Renamed" in titles(reader)
 
 
 def rename(catalog: Catalog, title: str) -> None:
