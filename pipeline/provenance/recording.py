@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.catalog.engine import Catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
 from pipeline.catalog.values import Derivation, Item
-from pipeline.errors import ImageRejected, StoreCorrupt
+from pipeline.errors import ImageRejected, StoreCorrupt, WorkspaceUnusable
 from pipeline.fingerprints import pixel_sha256
 from pipeline.formats import MEDIA_TYPES
 from pipeline.images import decode
@@ -45,7 +45,11 @@ def record_dream(
     about = Manifest.read(manifest)
     key, sha256 = about.derivation_key, digest_of(data)
     store.announce(key, sha256)
-    store.put(data)
+    try:
+        store.put(data)
+    except WorkspaceUnusable:
+        store.settle(key, sha256)  # there is nothing to be found
+        raise
     with catalog.write() as uow:
         recorded = uow.derivations.by_key(key)
         if recorded is None:
@@ -107,7 +111,8 @@ def _manifest_in(data: bytes, *, key: str, item: Item) -> dict[str, Any]:
         raise ValueError("there is no record in the file")
     manifest = dict(embedded.manifest)
     about = Manifest.read(manifest)
-    if not key == about.derivation_key == about.recomputed_key or about.source_sha256 != item.blob_sha256:
+    is_of_item = (about.item, about.source_sha256) == (f"i{item.id}", item.blob_sha256)
+    if not (key == about.derivation_key == about.recomputed_key and is_of_item):
         raise ValueError("it is the record of another dream")
     if manifest_sha256(manifest) != embedded.manifest_sha256:
         raise ValueError("the record is damaged")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog.engine import Catalog
+from pipeline.catalog.engine import Catalog, open_catalog
 from pipeline.catalog.unit_of_work import UnitOfWork
-from pipeline.errors import CatalogBusy
-from pipeline.store import LEFTOVER_SECONDS
+from pipeline.errors import CatalogBusy, WorkspaceUnusable
+from pipeline.store import LEFTOVER_SECONDS, Store
 from pipeline.upkeep.findings import Kind
 from pipeline.upkeep.fsck import Places, check_workspace
 from tests.support.inverting import InvertingRenderer, Workshop, picture, workshop
@@ -35,6 +35,13 @@ class Busy:
     def write(self) -> Iterator[UnitOfWork]:
         raise CatalogBusy("locked")
         yield
+
+
+class Full(Store):
+    """A store on a disk without room."""
+
+    def put(self, data: bytes) -> str:
+        raise WorkspaceUnusable(f"no room for {len(data)} bytes")
 
 
 def leave_unrecorded(shop: Workshop, item_id: int, **options: str) -> str:
@@ -80,6 +87,25 @@ def test_a_file_that_is_not_what_it_was_announced_as_is_left_alone(shop: Worksho
     assert derivation.blob_sha256 not in (other, damaged)
     assert {other, damaged} < set(shop.store.digests())
     assert shop.dream(second).blob_sha256 == other
+
+
+def test_what_another_catalog_was_to_record_is_left_alone(shop: Workshop) -> None:
+    shop.add(picture(2))
+    made = leave_unrecorded(shop, shop.add(picture(1)))
+    with open_catalog(shop.root / "new.sqlite3") as new:
+        other = Workshop(shop.root, new, shop.store)
+
+        assert other.dream(other.add(picture(1))).blob_sha256 != made  # there it is i1, and no i2
+
+
+def test_nothing_is_announced_any_more_when_the_file_could_not_be_stored(shop: Workshop) -> None:
+    item_id = shop.add(picture(1))
+
+    with pytest.raises(WorkspaceUnusable):
+        Workshop(shop.root, shop.catalog, Full(shop.store.root)).stylize(item_id)
+
+    assert shop.store.notes_folder.is_dir()
+    assert list(shop.store.notes_folder.iterdir()) == []
 
 
 def test_of_two_that_made_the_same_dream_only_the_first_file_stays(shop: Workshop) -> None:
