@@ -9,6 +9,8 @@ from typing import Any
 
 SAME = "same"
 DIFFERENT = "different"
+NEAR = "near"
+REVIEW = "review"
 SIMILAR = "similar"
 """The tier of pairs that only a network takes for alike: for a person to look at, never linked on that alone."""
 

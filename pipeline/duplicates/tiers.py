@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.catalog import duplicate_values
 from pipeline.duplicates.hashes import UPRIGHT, Turn
 from pipeline.duplicates.signatures import View
 from pipeline.duplicates.verification import Evidence, texture_of, verify
@@ -19,8 +20,8 @@ from pipeline.fingerprints import DEFAULT_NEAR_DISTANCE
 class Tier(StrEnum):
     """How much two items are the same; files with the same bytes or pixels are one item."""
 
-    NEAR = "near"
-    REVIEW = "review"
+    NEAR = duplicate_values.NEAR
+    REVIEW = duplicate_values.REVIEW
 
 
 REVIEW_DISTANCE = 84

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, update
 
-from pipeline.catalog.duplicate_values import DIFFERENT, SAME, SIMILAR, DuplicatePair, Fingerprint, NewPair
+from pipeline.catalog.duplicate_values import (
+    DIFFERENT,
+    NEAR,
+    REVIEW,
+    SAME,
+    SIMILAR,
+    DuplicatePair,
+    Fingerprint,
+    NewPair,
+)
 from pipeline.catalog.repositories.base import Repository, chunks, now
 from pipeline.catalog.tables import DuplicatePairRow, FeatureRow, FingerprintRow, ItemRow, SignatureRow
 from pipeline.catalog.upserts import insert_for_id, insert_or_update, table_of
@@ -20,6 +30,17 @@ _ITEM = table_of(ItemRow)
 _FEATURE = table_of(FeatureRow)
 _USABLE = _ITEM.c.withdrawn_at.is_(None)
 _OLDEST = 1000  # to look at all of a million takes a second
+
+
+def _usable_pairs() -> tuple[Select[Any], ColumnElement[bool]]:
+    """Pairs of which neither item is withdrawn; and that the two of a pair stand in different groups."""
+    first, second = _ITEM.alias(), _ITEM.alias()
+    # Outer joins though there always are such items: else SQLite begins with all items, and sorts all their pairs.
+    pairs = _PAIR.outerjoin(first, first.c.id == _PAIR.c.first_id).outerjoin(second, second.c.id == _PAIR.c.second_id)
+    usable = select(_PAIR).select_from(pairs).where(first.c.withdrawn_at.is_(None), second.c.withdrawn_at.is_(None))
+    one = func.coalesce(first.c.near_duplicate_of_id, first.c.id)
+    other = func.coalesce(second.c.near_duplicate_of_id, second.c.id)
+    return usable, one != other
 
 
 class Duplicates(Repository):
@@ -169,23 +190,30 @@ class Duplicates(Repository):
         undecided: Only those that wait for a person: nobody has decided, and the two are not linked; or they were said
             to be the same and are not linked, as that contradicts another decision.
         """
-        first, second = _ITEM.alias(), _ITEM.alias()
-        query = (
-            select(_PAIR)
-            .join(first, first.c.id == _PAIR.c.first_id)
-            .join(second, second.c.id == _PAIR.c.second_id)
-            .where(_PAIR.c.id > after_id, first.c.withdrawn_at.is_(None), second.c.withdrawn_at.is_(None))
-        )
-        if tier is not None:
-            query = query.where(_PAIR.c.tier == tier)
-        else:
-            is_known = or_(_PAIR.c.tier.is_(None), _PAIR.c.tier != SIMILAR, _PAIR.c.decision.is_not(None))
-            query = query.where(is_known)
         if undecided:
-            one = func.coalesce(first.c.near_duplicate_of_id, first.c.id)
-            other = func.coalesce(second.c.near_duplicate_of_id, second.c.id)
-            query = query.where(or_(_PAIR.c.decision.is_(None), _PAIR.c.decision == SAME), one != other)
+            return self._waiting(tier, after_id, limit)
+        is_known = or_(_PAIR.c.tier.is_(None), _PAIR.c.tier != SIMILAR, _PAIR.c.decision.is_not(None))
+        usable, _ = _usable_pairs()
+        query = usable.where(_PAIR.c.id > after_id, is_known if tier is None else _PAIR.c.tier == tier)
         return self._all(DuplicatePair, query.order_by(_PAIR.c.id).limit(limit))
+
+    def _waiting(self, tier: str | None, after_id: int, limit: int) -> list[DuplicatePair]:
+        """Those that wait for a person.
+
+        Each kind is a stretch of the index on decisions and tiers, in which pairs stand by id. Nearly all near ones
+        are linked, and passed by; so these come last, and are gone through only as far as the others reach.
+        """
+        said = _PAIR.c.decision == SAME if tier is None else and_(_PAIR.c.decision == SAME, _PAIR.c.tier == tier)
+        tiers = (REVIEW, NEAR) if tier is None else (tier,)
+        usable, stand_apart = _usable_pairs()
+        found: list[DuplicatePair] = []
+        for kind in (said, *(and_(_PAIR.c.decision.is_(None), _PAIR.c.tier == each) for each in tiers)):
+            query = usable.where(_PAIR.c.id > after_id, kind, stand_apart)
+            if len(found) == limit:
+                query = query.where(_PAIR.c.id < found[-1].id)
+            found += self._all(DuplicatePair, query.order_by(_PAIR.c.id).limit(limit))
+            found = sorted(found, key=lambda pair: pair.id)[:limit]
+        return found
 
     def pairs_among(self, item_ids: Collection[int]) -> list[DuplicatePair]:
         """What is known of every two of these items."""
