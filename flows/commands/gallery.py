@@ -22,8 +22,8 @@ from flows.commands.common import (
 from flows.commands.licenses import LICENSE_WORDS, parse_license
 from flows.wiring import Environment, open_catalog, open_store, software_version
 
-# In the address of a database: before its host, or in its query.
-_PASSWORD = re.compile(r"(://[^/:@]*:)[^@]+(?=@)|(password=)[^&]+")
+# In the address of a database: before its host, up to the last @ as passwords may have some, or in its query.
+_PASSWORD = re.compile(r"(://[^/:]*:).+(?=@)|(password=)[^&]+")
 _STATUS_WORDS = {"items": "pictures", "derivations": "dreams", "blobs": "stored files"}
 
 

@@ -104,6 +104,9 @@ def test_a_server_that_is_away_is_told_in_one_line_without_the_password(
         ),
         ("postgresql://me:secret:/secret@db.example/dreams", "postgresql://me:***@db.example/dreams"),
         ("postgresql://me@db.example/dreams", "postgresql://me@db.example/dreams"),
+        ("postgresql://me@host:secret@db.example/dreams", "postgresql://me@host:***@db.example/dreams"),
+        ("postgresql://me:p@secret?@db.example/dreams", "postgresql://me:***@db.example/dreams"),
+        ("postgresql://me@db.example:5432/dreams", "postgresql://me@db.example:5432/dreams"),
     ],
 )
 def test_the_settings_are_printed_without_the_password(
