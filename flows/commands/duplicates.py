@@ -18,6 +18,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from flows.duplicate_words import evidence_in_words, found_in_words, relation_in_words, tiers_in_words
 from flows.wiring import open_catalog, open_examiner, open_store
@@ -88,10 +89,11 @@ def find(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None
     with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         waiting = uow.duplicates.pairs(undecided=True, limit=1)
         some = uow.duplicates.group_ids(limit=1)
+    at = where(environment)
     if waiting:
-        output().print("\nPairs that wait for you to say what they are: dreamcrawl duplicates list")
+        _suggest(f"\nPairs that wait for you to say what they are: dreamcrawl duplicates list{at}")
     if some:
-        output().print("\nGroups, and which picture of each to keep in front: dreamcrawl duplicates groups")
+        _suggest(f"\nGroups, and which picture of each to keep in front: dreamcrawl duplicates groups{at}")
     if report.unreadable:
         raise ShownError(f"{report.unreadable} pictures could not be read from the store", ExitCode.PARTIAL)
 
@@ -142,12 +144,12 @@ def list_pairs(
     )
     if len(pairs) == limit:
         output().print(f"perhaps more with --after {pairs[-1].id}")
-    two = f"i{pairs[0].first_id} i{pairs[0].second_id}"
+    two, at = f"i{pairs[0].first_id} i{pairs[0].second_id}", where(environment)
     output().print()
     for line in tiers_in_words({pair.tier for pair in pairs}):
         output().print(line)
-    output().print(f"\nSide by side: dreamcrawl duplicates show {two}, or look at /duplicates in dreamcrawl browse")
-    output().print(f"To decide: dreamcrawl duplicates decide {two} same, or ... different")
+    _suggest(f"\nSide by side: dreamcrawl duplicates show {two}{at}; or /duplicates of dreamcrawl browse{at}")
+    _suggest(f"To decide: dreamcrawl duplicates decide {two} same{at}; or different, in place of same")
     _tell_of_unsearched(environment)
 
 
@@ -252,10 +254,9 @@ def groups(
         output().print(f"perhaps more with --after {proposals[-1].representative_id}")
     unsettled = next((proposal for proposal in proposals if not proposal.is_settled), None)
     if unsettled is not None:
-        output().print(
-            f"\nTo have it so: dreamcrawl duplicates merge i{unsettled.representative_id}, or merge --all; "
-            "--keep for another picture of a group; nothing is deleted",
-            soft_wrap=True,
+        _suggest(
+            f"\nTo have it so: dreamcrawl duplicates merge i{unsettled.representative_id}{where(environment)}; "
+            "with --all for all groups, with --keep for another picture of one; nothing is deleted"
         )
     _tell_of_unsearched(environment)
 
@@ -347,7 +348,13 @@ def _tell_of_unsearched(environment: Environment) -> None:
     with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
         missing = uow.duplicates.some_unsigned(ALGORITHM)
     if missing:
-        output().print("\nSome pictures were never compared with the others: dreamcrawl duplicates find does that")
+        command = f"dreamcrawl duplicates find{where(environment)}"
+        _suggest(f"\nSome pictures were never compared with the others; this does it: {command}")
+
+
+def _suggest(line: str) -> None:
+    """A line with commands, which are copied whole, whatever the names of folders look like."""
+    output().print(line, markup=False, soft_wrap=True)
 
 
 def _place_as_json(item: Item) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from pipeline.own_paths import expanded
 
@@ -240,7 +241,7 @@ def import_file(
     output().print(
         f"{_head(name, network.layers)}\n{card.description} {'' if is_new else 'It was here already. '}"
         f"Kept as {folder / card.weights_file}\n"
-        f"`dreamcrawl networks layers {name}` lists its layers, to be named in a recipe file.",
+        f"`dreamcrawl networks layers {name}{where(environment)}` lists its layers, to be named in a recipe file.",
         markup=False,
         soft_wrap=True,
     )
@@ -269,7 +270,8 @@ def verify(
             if not card.imported and not card_is_here(card, folder):
                 if name is None:
                     continue
-                raise WeightsUnavailable(f"its weights are not here; run: dreamcrawl networks fetch {card.name}")
+                command = f"dreamcrawl networks fetch {card.name}{where(environment)}"
+                raise WeightsUnavailable(f"its weights are not here; run: {command}")
             path = ensure_for_card(card, weights_folder=folder, offline=True)
             rows.append(
                 {

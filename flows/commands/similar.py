@@ -18,6 +18,7 @@ from flows.commands.common import (
     print_json,
     print_table,
     shows_errors,
+    where,
 )
 from flows.wiring import Environment, image_limits, open_catalog, open_store
 from pipeline.public_ids import parse_id
@@ -62,7 +63,8 @@ def features(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> 
         if report.failed:
             print_table(("item", "why"), [(f"i{item_id}", why) for item_id, why in report.failed])
         if report.pairs:
-            output().print("\nLook at those pairs with: dreamcrawl duplicates list --tier similar")
+            command = f"dreamcrawl duplicates list --tier similar{where(environment)}"
+            output().print(f"\nLook at those pairs with: {command}", markup=False, soft_wrap=True)
     if report.failed:
         raise ShownError(f"{len(report.failed)} pictures could not be read", ExitCode.PARTIAL)
 
@@ -95,7 +97,9 @@ def similar(
     else:
         output().print("nothing to compare with")
     if missing and not as_json:
-        output().print(f"\n{missing} pictures are not compared yet; dreamcrawl features looks at them")
+        command = f"dreamcrawl features{where(environment)}"
+        told = f"\n{missing} pictures are not compared yet; this does it: {command}"
+        output().print(told, markup=False, soft_wrap=True)
 
 
 def _similar(

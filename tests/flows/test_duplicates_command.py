@@ -53,6 +53,11 @@ def run(workspace: Path, *arguments: str, code: int = 0) -> str:
     return answer.output
 
 
+def at(workspace: Path) -> str:
+    """How a command that is shown finds the workspace that was named; its name needs no quotes."""
+    return f" --workspace {workspace}"
+
+
 def as_json(workspace: Path, *arguments: str) -> Any:
     return json.loads(run(workspace, *arguments, "--json"))
 
@@ -78,9 +83,9 @@ def test_what_waits_for_a_person_is_listed_until_it_is_decided(workspace: Path) 
 def test_what_is_listed_says_what_it_means_and_what_to_do_next(workspace: Path) -> None:
     listed = run(workspace, "list")
     assert "review: they seem the same, but one is mirrored, turned or cut" in listed
-    assert "dreamcrawl duplicates show i1 i3" in listed
-    assert "dreamcrawl duplicates decide i1 i3 same" in listed
-    assert "dreamcrawl duplicates merge i1" in run(workspace, "groups")
+    assert f"dreamcrawl duplicates show i1 i3{at(workspace)}" in listed
+    assert f"dreamcrawl duplicates decide i1 i3 same{at(workspace)}" in listed
+    assert f"dreamcrawl duplicates merge i1{at(workspace)}" in run(workspace, "groups")
 
     mirrored = " ".join(run(workspace, "show", "i3", "i1").split())
     assert "i3 is i1, mirrored" in mirrored
@@ -106,14 +111,14 @@ def test_what_is_listed_says_what_it_means_and_what_to_do_next(workspace: Path) 
 def test_pictures_that_were_never_compared_are_told_until_find_has_done_so(workspace: Path) -> None:
     with open_catalog(workspace / "catalog.sqlite3") as catalog, catalog.write() as uow:
         uow.duplicates.forget(4)
-    hint = "Some pictures were never compared with the others: dreamcrawl duplicates find does that"
+    hint = f"Some pictures were never compared with the others; this does it: dreamcrawl duplicates find{at(workspace)}"
     assert hint in run(workspace, "list")
     assert hint in run(workspace, "groups")
 
     found = " ".join(run(workspace, "find").split())
 
     assert "pictures signed 1 pictures that cannot be read 0 pictures compared with those before them 1" in found
-    assert "Pairs that wait for you to say what they are: dreamcrawl duplicates list" in found
+    assert f"Pairs that wait for you to say what they are: dreamcrawl duplicates list{at(workspace)}" in found
     assert hint not in run(workspace, "list") + run(workspace, "groups")
 
 
