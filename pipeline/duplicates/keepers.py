@@ -54,8 +54,7 @@ class _Worth:
 
 def rank(uow: UnitOfWork, items: Sequence[Item], relations: Relations) -> Ranking:
     """Items, one at least, in the order of their worth."""
-    ids = [item.id for item in items]
-    parts = {item_id: relations.parts_of(item_id, ids) for item_id in ids}
+    parts = relations.parts_among([item.id for item in items])
     less = {part for found in parts.values() for part in found}
     worth = {item.id: _worth(uow, item, is_part=item.id in less) for item in items}
     ranked = sorted(items, key=lambda item: worth[item.id].order)

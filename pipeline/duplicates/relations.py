@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.catalog.duplicate_values import DIFFERENT, SAME, DuplicatePair
@@ -51,9 +51,18 @@ class Relations:
         pair = self._pair(item_id, other_id)
         return None if pair is None else pair.distance
 
-    def parts_of(self, item_id: int, others: Iterable[int]) -> list[int]:
-        """Those of these items that show only a part of what an item shows."""
-        return [other for other in others if self._is_part(other, item_id)]
+    def parts_among(self, item_ids: Sequence[int]) -> dict[int, list[int]]:
+        """Item -> those of these items, in their order, that show only a part of what it shows."""
+        place = {item_id: number for number, item_id in enumerate(item_ids)}
+        found: dict[int, list[int]] = {item_id: [] for item_id in item_ids}
+        # By what is on record: every two of a large group would be too many.
+        for (first, second), pair in self._pairs.items():
+            if first in place and second in place and is_link(pair):
+                if FIRST_IS_PART in (pair.relation or ""):
+                    found[second].append(first)
+                if SECOND_IS_PART in (pair.relation or ""):
+                    found[first].append(second)
+        return {item_id: sorted(parts, key=place.__getitem__) for item_id, parts in found.items()}
 
     def said_same(self, item_id: int) -> set[int]:
         """The item, what a person said to be the same, and so on."""
@@ -82,7 +91,7 @@ class Relations:
                 continue
             seen.add(here)
             if here in ids:
-                if self.different.get(here, set()) & {centre_id, *found}:
+                if any(other == centre_id or other in found for other in self.different.get(here, ())):
                     continue
                 found[here] = self.distance(here, centre_id)
             # Also over one that is not among them, such as one that was withdrawn: what was said of it holds.
@@ -91,9 +100,3 @@ class Relations:
 
     def _pair(self, item_id: int, other_id: int) -> DuplicatePair | None:
         return self._pairs.get((min(item_id, other_id), max(item_id, other_id)))
-
-    def _is_part(self, item_id: int, whole_id: int) -> bool:
-        pair = self.linking(item_id, whole_id)
-        if pair is None:
-            return False
-        return (FIRST_IS_PART if item_id < whole_id else SECOND_IS_PART) in (pair.relation or "")
