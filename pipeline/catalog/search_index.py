@@ -177,8 +177,9 @@ def differing(connection: Connection, item_ids: Sequence[int]) -> list[int]:
     rows = connection.execute(select(_DOCUMENT).where(_DOCUMENT.c.item_id.in_(list(item_ids)))).mappings()
     found = {row["item_id"]: dict(row) for row in rows}
     due = set(connection.execute(select(_DUE.c.item_id).where(_DUE.c.item_id.in_(list(item_ids)))).scalars())
-    due.update(range(former(connection) + 1))
-    return [item_id for item_id, document in expected.items() if found.get(item_id) != document and item_id not in due]
+    up_to = former(connection)
+    wrong = [item_id for item_id, document in expected.items() if found.get(item_id) != document]
+    return [item_id for item_id in wrong if item_id > up_to and item_id not in due]
 
 
 def note(connection: Connection, item_ids: Iterable[int]) -> None:

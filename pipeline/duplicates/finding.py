@@ -62,16 +62,19 @@ def find_duplicates(
     search = DuplicateSearch(near_distance)
     searched = pairs = linked = parted = last_id = 0
     while True:
+        with catalog.read() as uow:  # nobody waits while all is passed by that is done
+            # Each time from the last one on: to pass it by again would take longer than to search.
+            due = uow.duplicates.unsearched(ALGORITHM, after_id=last_id, limit=_AT_ONCE)
+        if not due and not last_id:
+            return FindReport(signed, unreadable, searched, pairs, linked, parted)
+        last_id = 0  # once more, for those that are to be searched again
+        if not due:
+            continue
         with catalog.write() as uow:
-            # Each time from the last one on: to pass by all that is done would take longer than to search.
-            batch = uow.duplicates.unsearched(ALGORITHM, after_id=last_id, limit=_AT_ONCE)
-            for item_id in batch:
+            for item_id in uow.duplicates.unsearched(ALGORITHM, after_id=due[0] - 1, limit=_AT_ONCE):  # as it is now
                 found = search_item(uow, search, item_id)
                 pairs, linked, parted = pairs + found.pairs, linked + found.linked, parted + found.parted
-        searched += len(batch)
-        if not batch and not last_id:
-            return FindReport(signed, unreadable, searched, pairs, linked, parted)
-        last_id = batch[-1] if batch else 0  # once more, for those that are to be searched again
+                searched, last_id = searched + 1, item_id
         if on_progress is not None:
             on_progress(signed + searched)
 

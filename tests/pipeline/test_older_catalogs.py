@@ -241,4 +241,5 @@ def test_what_is_done_is_not_gone_through_again_for_every_batch(
 
         assert shop.find(catalog).searched == 120
 
-    assert asked == [0, 50, 100, 120, 0]  # last from the start, for those that were to be searched again
+    # Each time once before the lock is taken; last from the start, for those that were to be searched again.
+    assert asked == [0, 0, 50, 50, 100, 100, 120, 0]
