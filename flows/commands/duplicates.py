@@ -346,7 +346,7 @@ def _tell_of_unsearched(environment: Environment) -> None:
     from pipeline.duplicates.signatures import ALGORITHM
 
     with open_catalog(environment, only_reads=True) as catalog, catalog.read() as uow:
-        missing = uow.duplicates.some_unsigned(ALGORITHM)
+        missing = uow.duplicates.some_unsearched(ALGORITHM)
     if missing:
         command = f"dreamcrawl duplicates find{where(environment)}"
         _suggest(f"\nSome pictures were never compared with the others; this does it: {command}")

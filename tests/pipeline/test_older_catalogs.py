@@ -222,6 +222,30 @@ def test_every_copy_is_linked_however_many_there_are(shop: Workshop) -> None:
         assert [centre for centre, _distance in groups(catalog).values()] == [None] + 31 * [1]
 
 
+def test_what_was_signed_and_not_compared_yet_is_known_to_wait(shop: Workshop) -> None:
+    def waits() -> bool:
+        with catalog.read() as uow:
+            return uow.duplicates.some_unsearched(ALGORITHM)
+
+    def stop(_done: int) -> None:
+        raise KeyboardInterrupt
+
+    with open_catalog(shop.root / "catalog.sqlite3") as catalog:
+        shop.ingest(catalog, [picture(0, "shifted 0"), picture(1, "small")])
+        assert not waits()
+        with catalog.write() as uow:
+            uow.duplicates.forget(1)
+
+        with pytest.raises(KeyboardInterrupt):
+            find_duplicates(catalog, shop.store, near_distance=DEFAULT_NEAR_DISTANCE, sign=signature, on_progress=stop)
+        with catalog.read() as uow:
+            assert uow.duplicates.unsigned(ALGORITHM) == []
+
+        assert waits()
+        shop.find(catalog)
+        assert not waits()
+
+
 def test_what_is_done_is_not_gone_through_again_for_every_batch(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

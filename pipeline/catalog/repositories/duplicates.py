@@ -29,7 +29,7 @@ _PAIR = table_of(DuplicatePairRow)
 _ITEM = table_of(ItemRow)
 _FEATURE = table_of(FeatureRow)
 _USABLE = _ITEM.c.withdrawn_at.is_(None)
-_OLDEST = 1000  # to look at all of a million takes a second
+_SOME = 1000  # to look at all of a million takes a second
 
 
 def _usable_pairs() -> tuple[Select[Any], ColumnElement[bool]]:
@@ -126,11 +126,18 @@ class Duplicates(Repository):
         query = select(_ITEM).where(_ITEM.c.id > after_id, _USABLE, ~signed).order_by(_ITEM.c.id).limit(limit)
         return self._all(Item, query)
 
-    def some_unsigned(self, algorithm: str) -> bool:
-        """Whether any of the oldest items has no signature of this algorithm; these are the last to be without one."""
-        oldest = select(_ITEM.c.id).where(_USABLE).order_by(_ITEM.c.id).limit(_OLDEST).subquery()
-        signed = exists().where(_SIGNATURE.c.item_id == oldest.c.id, _SIGNATURE.c.algorithm == algorithm)
-        return self._session.execute(select(oldest.c.id).where(~signed).limit(1)).first() is not None
+    def some_unsearched(self, algorithm: str) -> bool:
+        """Whether any of the oldest or of the newest items was never compared with the others by such a signature.
+
+        Those of an earlier version are the oldest, and are signed and compared from the first one on.
+        """
+        for order in (_ITEM.c.id, _ITEM.c.id.desc()):
+            some = select(_ITEM.c.id).where(_USABLE).order_by(order).limit(_SOME).subquery()
+            is_some = _SIGNATURE.c.item_id == some.c.id
+            done = exists().where(is_some, _SIGNATURE.c.algorithm == algorithm, _SIGNATURE.c.searched)
+            if self._session.execute(select(some.c.id).where(~done).limit(1)).first() is not None:
+                return True
+        return False
 
     def unsearched(self, algorithm: str, *, after_id: int = 0, limit: int = 100) -> list[int]:
         """Ids of items that are signed, but whose duplicates nobody has looked for; lowest first."""
