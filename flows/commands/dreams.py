@@ -184,7 +184,8 @@ def _show_dreams(
 def _told_apart(subjects: Sequence[str]) -> tuple[list[str], list[Path]]:
     """Those that are ids of items, and those that are files; a file with the name of an id is a file."""
     ids = [each for each in subjects if looks_like_id(each, "i") and not os.path.exists(each)]  # noqa: PTH110  # as above
-    return ids, [Path(each) for each in subjects if each not in ids]
+    are_ids = frozenset(ids)
+    return ids, [Path(each) for each in subjects if each not in are_ids]
 
 
 def _wanted(
