@@ -21,6 +21,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("dreamcrawl: interrupted; nothing was begun\n")
         sys.exit(_INTERRUPTED)
+    except SystemExit as ending:
+        # What comes at Typer itself, as while it reads the arguments, ends it without a word.
+        if isinstance(getattr(ending.__context__, "__cause__", None), KeyboardInterrupt):
+            sys.stderr.write("dreamcrawl: interrupted; run the same command again\n")
+        raise
 
 
 if __name__ == "__main__":

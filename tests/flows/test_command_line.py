@@ -53,6 +53,21 @@ def test_interrupted_while_it_still_loads_the_command_ends_in_a_line(tmp_path: P
     assert done.stderr == "dreamcrawl: interrupted; nothing was begun\n"
 
 
+def test_interrupted_while_its_arguments_are_read_the_command_ends_in_a_line(tmp_path: Path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import typer.core\n"
+        "def interrupted(*given): raise KeyboardInterrupt\n"
+        "typer.core.TyperGroup.parse_args = interrupted\n"
+        "from flows.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "dreamcrawl: interrupted; run the same command again\n"
+
+
 def test_where_stdout_has_no_letter_for_it_the_number_stands_and_json_stays_json(tmp_path: Path):
     folder = tmp_path / "Größe"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from flows.__main__ import main; main()"
