@@ -108,21 +108,16 @@ def open_graph(root: Element, base: str) -> ImageFacts:
 def rel_licenses(elements: Iterable[Element], base: str) -> DeclaredLicense | None:
     """What the links with `rel=license` among some elements, and the words around them, come to together."""
     links = (each for each in elements if "license" in words_of(each.get("rel")) and each.get("href"))
-    # Thousands of links may stand in one paragraph, whose words are read once.
+    # Thousands of links may stand in one paragraph, whose words are read and judged once.
     words: dict[Element, str | None] = {}
     declarations = []
     for link in islice(links, _MAX_LICENSE_LINKS):
-        block = _block_around(link)
+        said, block = None, _block_around(link)
         if block is not None and block not in words:
-            words[block] = text_of(block)
-        declared = declare(
-            REL_LICENSE,
-            urls=[web_address(base, link.get("href"))],
-            names=[text_of(link)],
-            terms=[words[block] if block is not None else None],
-        )
-        declarations.append(declared)
-    return agreed(declarations)
+            said = words[block] = text_of(block)
+        address = web_address(base, link.get("href"))
+        declarations.append(declare(REL_LICENSE, urls=[address], names=[text_of(link)], terms=[said]))
+    return agreed(declarations, beside=words.values())
 
 
 def _block_around(element: Element) -> Element | None:
