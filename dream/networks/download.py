@@ -17,7 +17,9 @@ _BLOCK_BYTES = 1 << 18
 _MOST_BYTES = 1 << 31
 _ATTEMPTS_WITHOUT_PROGRESS = 3
 _PAUSE_SECONDS = 0.5
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# No more digits than a file needs, and plain ones: `int` refuses thousands of them, and some that `isdigit` takes.
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 _RANGE_NOT_SATISFIABLE = 416
 
 
@@ -89,7 +91,7 @@ def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int | Non
             raise DownloadFailed("the server answers with another part of the file than was asked for")
         return have, None if match[2] == "*" else int(match[2])
     length = answer.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdigit() else None
+    return 0, int(length) if _LENGTH.fullmatch(length) else None
 
 
 def _length(path: Path) -> int:

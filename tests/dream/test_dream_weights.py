@@ -105,6 +105,13 @@ def test_a_server_without_ranges_starts_over(server: WeightsServer, tmp_path: Pa
     assert ensure_for_card(card_for(BODY), weights_folder=tmp_path, mirror=server.address).read_bytes() == BODY
 
 
+@pytest.mark.parametrize("length", ["\u00b2", "9" * 5_000, "soon"])
+def test_a_length_that_is_none_is_not_gone_by(server: WeightsServer, tmp_path: Path, length: str):
+    server.length = length
+
+    assert ensure_for_card(card_for(BODY), weights_folder=tmp_path, mirror=server.address).read_bytes() == BODY
+
+
 def test_what_arrived_before_a_failure_is_used_the_next_time(server: WeightsServer, tmp_path: Path):
     server.cut_after, server.cuts = 1000, 1
     with pytest.raises(_Stop):

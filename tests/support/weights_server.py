@@ -21,6 +21,8 @@ class WeightsServer:
     knows_ranges: bool = True
     status: int = 200
     pause_seconds: float = 0.0
+    length: str | None = None
+    """What it says the length is; None for the truth."""
     address: str = ""
     requests: list[str] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
@@ -44,7 +46,7 @@ def serving(server: WeightsServer) -> Iterator[WeightsServer]:
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
-            self.send_header("Content-Length", str(len(server.body) - start))
+            self.send_header("Content-Length", server.length or str(len(server.body) - start))
             self.end_headers()
             self._send(server.body[start:])
 
